@@ -1,0 +1,33 @@
+# Unit tests: tests/unit/<layer>/test_<module>.c, one program each, linked with that layer and
+# those below it. Fuzz targets: fuzz/fuzz_<name>.c; without libFuzzer they replay their corpus.
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+foreach(layer base codec core net app)
+    file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/${layer}/test_*.c")
+    foreach(source IN LISTS tests)
+        get_filename_component(name "${source}" NAME_WE)
+        add_executable(${name} "${source}")
+        target_link_libraries(${name} PRIVATE o2o_${layer} PkgConfig::CMOCKA)
+        target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/unit")
+        target_compile_definitions(${name} PRIVATE O2O_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+        add_test(NAME unit.${layer}.${name} COMMAND ${name})
+        set_tests_properties(unit.${layer}.${name} PROPERTIES LABELS "unit;${layer}" TIMEOUT 120)
+    endforeach()
+endforeach()
+
+file(GLOB targets CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c")
+foreach(source IN LISTS targets)
+    get_filename_component(name "${source}" NAME_WE)
+    if(O2O_LIBFUZZER)
+        add_executable(${name} "${source}")
+        target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    else()
+        add_executable(${name} "${source}" "${CMAKE_SOURCE_DIR}/fuzz/replay.c")
+        add_test(NAME fuzz.${name} COMMAND ${name} "${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}")
+        set_tests_properties(fuzz.${name} PROPERTIES LABELS "fuzz" TIMEOUT 120)
+    endif()
+    target_link_libraries(${name} PRIVATE o2o_codec o2o_net o2o_core o2o_base)
+endforeach()

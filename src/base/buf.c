@@ -1,0 +1,104 @@
+#include "base/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+
+#define FIRST_BYTES 256
+
+void buf_init(struct buf *b, size_t max)
+{
+    *b = (struct buf){.max = max};
+}
+
+void buf_release(struct buf *b)
+{
+    free(b->p);
+    buf_init(b, b->max);
+}
+
+void buf_reset(struct buf *b)
+{
+    b->len = 0;
+    b->overflowed = false;
+}
+
+bool buf_reserve(struct buf *b, size_t n)
+{
+    if (b->overflowed || n > b->max || b->len > b->max - n) {
+        b->overflowed = true;
+        return false;
+    }
+    size_t need = b->len + n;
+    if (need <= b->cap)
+        return true;
+    size_t cap = b->cap > 0 ? b->cap : FIRST_BYTES;
+    while (cap < need)
+        cap += cap / 2 + 1;
+    if (cap > b->max)
+        cap = b->max;
+    b->p = xrealloc(b->p, cap);
+    b->cap = cap;
+    return true;
+}
+
+void buf_append(struct buf *b, str s)
+{
+    if (s.len == 0 || !buf_reserve(b, s.len))
+        return;
+    memcpy(b->p + b->len, s.p, s.len);
+    b->len += s.len;
+}
+
+void buf_append_char(struct buf *b, char c)
+{
+    if (!buf_reserve(b, 1))
+        return;
+    b->p[b->len++] = c;
+}
+
+void buf_append_u64(struct buf *b, uint64_t value)
+{
+    char digits[20];
+    size_t n = sizeof(digits);
+    do {
+        digits[--n] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    buf_append(b, str_of(digits + n, sizeof(digits) - n));
+}
+
+void buf_append_i64(struct buf *b, int64_t value)
+{
+    if (value < 0)
+        buf_append_char(b, '-');
+    buf_append_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n < 0 || !buf_reserve(b, (size_t)n + 1)) {
+        b->overflowed = true;
+        return;
+    }
+    va_start(args, fmt);
+    vsnprintf(b->p + b->len, (size_t)n + 1, fmt, args);
+    va_end(args);
+    b->len += (size_t)n;
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+    assert(n <= b->len);
+    if (n == 0)
+        return;
+    memmove(b->p, b->p + n, b->len - n);
+    b->len -= n;
+}

@@ -1,0 +1,330 @@
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/xalloc.h"
+
+#define RING_BYTES   ((size_t)1 << 20)
+#define LINE_BYTES   4096
+#define VALUE_BYTES  1024
+#define IDLE_WAIT_MS 50
+
+static struct {
+    atomic_int lowest;
+    atomic_int format;
+    atomic_bool running;
+
+    pthread_t thread;
+    int fd;
+
+    pthread_mutex_t mutex; // guards what follows
+    pthread_cond_t wake;
+    pthread_cond_t done; // the thread has ended
+    bool stopping;
+    bool ended;
+    char *ring;
+    size_t start;
+    size_t len;
+    uint64_t dropped;
+    uint64_t reported;
+} logger = {
+    .lowest = LOG_ERROR + 1,
+    .mutex = PTHREAD_MUTEX_INITIALIZER,
+    .wake = PTHREAD_COND_INITIALIZER,
+    .done = PTHREAD_COND_INITIALIZER,
+};
+
+/* Output that stops at the end of the line's room; two bytes stay free for the line's end. */
+struct line {
+    char *p;
+    size_t len;
+    size_t cap;
+};
+
+static void put(struct line *l, str s)
+{
+    size_t room = l->cap - l->len;
+    size_t n = s.len < room ? s.len : room;
+    if (n > 0)
+        memcpy(l->p + l->len, s.p, n);
+    l->len += n;
+}
+
+static void put_int(struct line *l, int64_t value)
+{
+    char digits[21];
+    size_t n = sizeof(digits);
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--n] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        digits[--n] = '-';
+    put(l, str_of(digits + n, sizeof(digits) - n));
+}
+
+static void put_escape(struct line *l, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    put(l, str_of(text, sizeof(text)));
+}
+
+/* The bytes of one value between quotes: JSON escapes, and only whole, valid UTF-8. */
+static void put_quoted(struct line *l, str s)
+{
+    put(l, STR("\""));
+    s = str_head(s, utf8_cut(s, VALUE_BYTES));
+    while (s.len > 0) {
+        unsigned char c = (unsigned char)s.p[0];
+        size_t n = 1;
+        if (c == '"' || c == '\\') {
+            char pair[] = {'\\', (char)c};
+            put(l, str_of(pair, 2));
+        } else if (c == '\n') {
+            put(l, STR("\\n"));
+        } else if (c < 0x20 || c == 0x7F) {
+            put_escape(l, c);
+        } else if (c < 0x80) {
+            put(l, str_of(s.p, 1));
+        } else {
+            n = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+            if (n > s.len || utf8_valid_prefix(str_head(s, n)) != n) {
+                put(l, STR("\\ufffd"));
+                n = 1;
+            } else if (str_starts(s, STR("\xE2\x80\xA8"))) {
+                put(l, STR("\\u2028"));
+            } else if (str_starts(s, STR("\xE2\x80\xA9"))) {
+                put(l, STR("\\u2029"));
+            } else {
+                put(l, str_head(s, n));
+            }
+        }
+        s = str_skip(s, n);
+    }
+    put(l, STR("\""));
+}
+
+static bool is_plain(str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c <= ' ' || c >= 0x7F || c == '"' || c == '=' || c == '\\')
+            return false;
+    }
+    return s.len > 0 && s.len <= VALUE_BYTES;
+}
+
+static void put_value(struct line *l, const struct log_field *f, enum log_format format)
+{
+    if (f->kind == LOG_KIND_INT)
+        put_int(l, f->number);
+    else if (format == LOG_TEXT && is_plain(f->text))
+        put(l, f->text);
+    else
+        put_quoted(l, f->text);
+}
+
+static void put_field(struct line *l, const struct log_field *f, enum log_format format)
+{
+    if (f->kind == LOG_KIND_STR && f->text.p == NULL)
+        return;
+    if (format == LOG_JSON) {
+        put(l, STR(",\""));
+        put(l, str_z(f->key));
+        put(l, STR("\":"));
+    } else {
+        put(l, STR(" "));
+        put(l, str_z(f->key));
+        put(l, STR("="));
+    }
+    put_value(l, f, format);
+}
+
+size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
+                       const struct log_field *fields, size_t n)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    const char *close = head->format == LOG_JSON ? "}\n" : "\n";
+    struct line l = {.p = out, .cap = cap - strlen(close)};
+    char time[CLOCK_ISO_BYTES];
+    clock_iso(head->wall_ms, time);
+
+    put(&l, head->format == LOG_JSON ? STR("{\"time\":\"") : STR("time="));
+    put(&l, str_z(time));
+    put(&l, head->format == LOG_JSON ? STR("\",\"level\":\"") : STR(" level="));
+    put(&l, str_z(levels[head->level]));
+    put(&l, head->format == LOG_JSON ? STR("\",\"event\":\"") : STR(" event="));
+    put(&l, str_z(head->event));
+    if (head->format == LOG_JSON)
+        put(&l, STR("\""));
+    for (size_t i = 0; i < n; i++) {
+        size_t before = l.len;
+        put_field(&l, &fields[i], head->format);
+        if (l.len == l.cap) {
+            l.len = before; // a field that does not fit whole is left out
+            break;
+        }
+    }
+    l.cap = cap;
+    put(&l, str_z(close));
+    return l.len;
+}
+
+void log_configure(enum log_level lowest, enum log_format format)
+{
+    atomic_store(&logger.lowest, (int)lowest);
+    atomic_store(&logger.format, (int)format);
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&logger.lowest, memory_order_relaxed) &&
+           atomic_load_explicit(&logger.running, memory_order_relaxed);
+}
+
+static bool ring_push_locked(str line)
+{
+    if (line.len > RING_BYTES - logger.len)
+        return false;
+    size_t at = (logger.start + logger.len) % RING_BYTES;
+    size_t first = line.len < RING_BYTES - at ? line.len : RING_BYTES - at;
+    memcpy(logger.ring + at, line.p, first);
+    memcpy(logger.ring, line.p + first, line.len - first);
+    logger.len += line.len;
+    return true;
+}
+
+/* The log thread wakes by itself; it is only called when the ring fills up. */
+static void push(str line)
+{
+    pthread_mutex_lock(&logger.mutex);
+    if (!ring_push_locked(line))
+        logger.dropped++;
+    bool hurry = logger.len > RING_BYTES / 2;
+    pthread_mutex_unlock(&logger.mutex);
+    if (hurry)
+        pthread_cond_signal(&logger.wake);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+{
+    char text[LINE_BYTES];
+    struct log_line_head head = {.format = (enum log_format)atomic_load(&logger.format),
+                                 .wall_ms = clock_wall_ms(),
+                                 .level = level,
+                                 .event = event};
+    push(str_of(text, log_format_line(text, sizeof(text), &head, fields, n)));
+}
+
+/* Reports lines lost since the last report; true if the report is in the ring. */
+static void report_dropped_locked(void)
+{
+    if (logger.dropped == logger.reported)
+        return;
+    char text[256];
+    struct log_line_head head = {.format = (enum log_format)atomic_load(&logger.format),
+                                 .wall_ms = clock_wall_ms(),
+                                 .level = LOG_WARN,
+                                 .event = "log_dropped"};
+    struct log_field lines = LOG_INT("lines", logger.dropped - logger.reported);
+    if (ring_push_locked(str_of(text, log_format_line(text, sizeof(text), &head, &lines, 1))))
+        logger.reported = logger.dropped;
+}
+
+static void write_all(const char *p, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(logger.fd, p, len);
+        if (n <= 0)
+            return; // a closed or broken output: there is nowhere to say so
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+static void wait_locked(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)IDLE_WAIT_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&logger.wake, &logger.mutex, &until);
+}
+
+static void *run(void *arg)
+{
+    char *out = xmalloc(RING_BYTES);
+    pthread_mutex_lock(&logger.mutex);
+    for (;;) {
+        report_dropped_locked();
+        size_t len = logger.len;
+        size_t first = len < RING_BYTES - logger.start ? len : RING_BYTES - logger.start;
+        memcpy(out, logger.ring + logger.start, first);
+        memcpy(out + first, logger.ring, len - first);
+        logger.start = (logger.start + len) % RING_BYTES;
+        logger.len = 0;
+        if (len > 0) {
+            pthread_mutex_unlock(&logger.mutex);
+            write_all(out, len);
+            pthread_mutex_lock(&logger.mutex);
+        } else if (logger.stopping) {
+            break;
+        } else {
+            wait_locked();
+        }
+    }
+    logger.ended = true;
+    pthread_cond_signal(&logger.done);
+    pthread_mutex_unlock(&logger.mutex);
+    free(out);
+    return arg;
+}
+
+void log_start(int fd)
+{
+    logger.fd = fd;
+    logger.ring = xmalloc(RING_BYTES);
+    if (pthread_create(&logger.thread, NULL, run, NULL) != 0)
+        abort();
+    atomic_store(&logger.running, true);
+}
+
+void log_stop(void)
+{
+    if (!atomic_exchange(&logger.running, false))
+        return;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 1;
+    pthread_mutex_lock(&logger.mutex);
+    logger.stopping = true;
+    pthread_cond_signal(&logger.wake);
+    int rc = 0;
+    while (!logger.ended && rc == 0)
+        rc = pthread_cond_timedwait(&logger.done, &logger.mutex, &until);
+    bool ended = logger.ended;
+    pthread_mutex_unlock(&logger.mutex);
+    if (ended) {
+        pthread_join(logger.thread, NULL);
+        free(logger.ring);
+        logger.ring = NULL;
+    } else {
+        pthread_detach(logger.thread); // its output is stuck; the process is about to end
+    }
+}
+
+uint64_t log_dropped(void)
+{
+    pthread_mutex_lock(&logger.mutex);
+    uint64_t n = logger.dropped;
+    pthread_mutex_unlock(&logger.mutex);
+    return n;
+}

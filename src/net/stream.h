@@ -1,0 +1,106 @@
+/*
+ * stream - one connection, plain or TLS, behind the same calls
+ *
+ * Bytes come in through on_read and go out through stream_write(), which tries the socket first
+ * and keeps only what it does not take. The owner hears of the end of the connection once and
+ * then closes the stream; after stream_close() it hears nothing more.
+ *
+ * Threads: owned by the loop's.
+ * Memory:  stream_write() copies what the socket does not take. stream_close() frees the stream
+ *          when the loop has let go of it.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "net/loop.h"
+
+struct stream;
+struct tls_context;
+
+/* Above HIGH unsent bytes the source of what is written must be paused; on_drain at LOW. */
+#define STREAM_HIGH_BYTES ((size_t)256 * 1024)
+#define STREAM_LOW_BYTES  ((size_t)64 * 1024)
+
+/* How a connection ended, seen from here. */
+enum stream_end {
+    STREAM_EOF,     // the peer closed its side in order
+    STREAM_RESET,   // reset, or another error of the socket
+    STREAM_REFUSED, // the connection was never made
+    STREAM_TLS,     // handshake, certificate or record failure; stream_error() says which
+    STREAM_STALLED, // the peer took no byte of what waits for it for STREAM_STALL_MS
+};
+
+#define STREAM_STALL_MS 30000
+
+struct stream_events {
+    void (*on_open)(void *arg);           // connected and, under TLS, verified
+    void (*on_read)(void *arg, str data); // borrowed until the callback returns
+    void (*on_end)(void *arg, enum stream_end why);
+    void (*on_drain)(void *arg); // unsent bytes fell to STREAM_LOW_BYTES after STREAM_HIGH_BYTES
+};
+
+/*
+ * Takes the next waiting connection of `listener` (a uv_tcp_t of this loop). The stream reads as
+ * soon as stream_start() was called.
+ */
+MUST_CHECK enum err stream_accept(struct loop *loop, void *listener, struct stream **ret);
+
+/* Begins to connect to `addr`; on_open or on_end follows, never before this returns. */
+MUST_CHECK enum err stream_connect(struct loop *loop, const struct sockaddr *addr,
+                                   const struct stream_events *events, void *arg,
+                                   struct stream **ret);
+
+/* Gives the stream to an owner: sets who hears of it, from now on. */
+void stream_set_events(struct stream *s, const struct stream_events *events, void *arg);
+
+/* Starts to read (and the server side of TLS, if `tls` is given). For accepted streams. */
+void stream_start(struct stream *s, struct tls_context *tls);
+
+/*
+ * Begins TLS as a client on an open plain stream; on_open comes again when it is done. `name` is
+ * the host whose certificate the peer must show: a DNS name, sent as SNI, or an IP literal.
+ */
+void stream_start_tls(struct stream *s, struct tls_context *tls, str name);
+
+/* Sends the parts in order. Does nothing on a stream that has ended. */
+void stream_write(struct stream *s, const str *parts, size_t n);
+
+/*
+ * Sends as much of `data` as the socket takes now, keeps nothing, and returns how many bytes that
+ * was. When it is less than all, on_drain comes once more can be taken. For bodies that the
+ * caller keeps anyway.
+ */
+size_t stream_write_some(struct stream *s, str data);
+
+/* Bytes that wait for the peer. */
+size_t stream_unsent(const struct stream *s);
+
+/* Stops and restarts reading. The end of the connection is not seen while paused. */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+
+/* Sends what waits and then closes our side; reading goes on. */
+void stream_shutdown(struct stream *s);
+
+/* Closes, dropping what waits. Accepts NULL. No event comes any more. */
+void stream_close(struct stream *s);
+
+/* As stream_close, so that the peer sees a reset. */
+void stream_abort(struct stream *s);
+
+/* The peer's address, as accept() or connect() had it. */
+const struct sockaddr *stream_peer(const struct stream *s);
+
+/* What went wrong, for people: the system's or the TLS library's words. "" when nothing did. */
+str stream_error(const struct stream *s);
+
+bool stream_is_tls(const struct stream *s);
+
+#endif
