@@ -30,7 +30,7 @@
 #include "core/cors.h"
 
 /* Which field of an answer carries the model's thinking. */
-enum reasoning_field { REASONING_FIELD_CONTENT, REASONING_FIELD_REASONING, REASONING_FIELD_BOTH };
+enum config_reasoning { REASONING_FIELD_CONTENT, REASONING_FIELD_REASONING, REASONING_FIELD_BOTH };
 
 struct config_digest {
     unsigned char bytes[CRYPTO_DIGEST_BYTES];
@@ -75,7 +75,7 @@ struct config {
     uint32_t stream_idle_timeout_ms;
     uint32_t stream_start_timeout_ms; // 0: never
     uint32_t max_retries;
-    enum reasoning_field reasoning_field;
+    enum config_reasoning reasoning_field;
     uint32_t default_num_ctx; // 0: not sent
     enum log_level log_level;
     enum log_format log_format;
