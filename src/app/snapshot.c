@@ -13,8 +13,6 @@
 
 #define SETTINGS_FILE_BYTES ((size_t)1 << 20)
 
-extern char **environ;
-
 /* Reads a small file whole. ERR_NOT_FOUND when there is none. */
 static enum err read_file(const char *path, struct buf *out, struct err_info *info)
 {

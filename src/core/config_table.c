@@ -167,7 +167,7 @@ static enum err parse_word(const struct job *j)
 
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned) &&
                    sizeof(enum log_format) == sizeof(unsigned) &&
-                   sizeof(enum reasoning_field) == sizeof(unsigned),
+                   sizeof(enum config_reasoning) == sizeof(unsigned),
                "parse_word writes enums as unsigned");
 
 static enum err parse_text(const struct job *j)
