@@ -84,6 +84,11 @@ str json_number_text(const struct json *v);
 /* False, `*ret` untouched, unless `v` is a number whose value is exactly an int64 (`1e2` is). */
 MUST_CHECK bool json_to_i64(const struct json *v, int64_t *ret);
 
+/* False unless `text`, which follows the grammar, is a finite double of up to JSON_NUMBER_MAX
+ * bytes.
+ */
+MUST_CHECK bool json_text_to_double(str text, double *ret);
+
 /* False unless `v` is a number with a finite value. */
 MUST_CHECK bool json_to_double(const struct json *v, double *ret);
 

@@ -106,7 +106,10 @@ struct config {
     _Atomic unsigned references;
 };
 
-/* Reads a whole file into `a`. On failure `info` says why ("cannot open '/x': …"). */
+/*
+ * Reads a whole file into memory of `a`, which is overwritten once it was used. On failure `info`
+ * says why ("cannot open '/x': …").
+ */
 typedef enum err config_read_fn(void *arg, struct arena *a, str path, str *ret,
                                 struct err_info *info);
 

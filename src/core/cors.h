@@ -69,8 +69,9 @@ struct cors_preflight {
 };
 
 /*
- * What the 204 to an OPTIONS request carries. The headers asked for are echoed if they are a
- * sound list, since one name that is missing blocks the whole call; else a fixed list is sent.
+ * What the 204 to an OPTIONS request carries; nothing on CORS_REFUSE. The headers asked for are
+ * echoed if they are a sound list, since one name that is missing blocks the whole call; else a
+ * fixed list is sent.
  */
 void cors_preflight_answer(enum cors_verdict verdict, const struct cors_preflight *preflight,
                            struct cors_headers *ret);

@@ -58,8 +58,21 @@ struct resolve_wait {
 typedef int resolve_lookup_fn(const char *host, struct sockaddr_storage *addrs, size_t max,
                               size_t *ret_n);
 
-/* `lookup` NULL: the system's resolver. */
-struct resolver *resolver_new(struct loop *loop, resolve_lookup_fn *lookup);
+struct resolver_options {
+    resolve_lookup_fn *lookup; // NULL: the system's resolver
+    uint64_t fresh_ms;         // how long an answer holds
+    uint64_t failed_ms;        // how long a failure holds
+    uint64_t stale_ms;         // how long an answer that is not fresh stands in for a failure
+    uint64_t wait_ms;          // how long anyone waits
+};
+
+#define RESOLVER_DEFAULTS                                                                          \
+    ((struct resolver_options){.fresh_ms = RESOLVE_FRESH_MS,                                       \
+                               .failed_ms = RESOLVE_FAILED_MS,                                     \
+                               .stale_ms = RESOLVE_STALE_MS,                                       \
+                               .wait_ms = RESOLVE_WAIT_MS})
+
+struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options);
 
 /* Nobody may be waiting. Lookups under way are left to end by themselves. Accepts NULL. */
 void resolver_free(struct resolver *r);

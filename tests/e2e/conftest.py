@@ -1,0 +1,227 @@
+"""Starts the program under test, each time in a clean environment of its own.
+
+O2O_BINARY names the program; without it build/dev/ollama2openai or build/ollama2openai is taken.
+Tests that ask for `server` and `upstream` share one running program; tests that need settings of
+their own, or leave the program in a special state, ask for `start_server` and `new_upstream`.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import answers
+import raw
+from upstream import Upstream
+
+TREE = pathlib.Path(__file__).resolve().parent.parent.parent
+SANITIZER = re.compile(
+    r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
+START_SECONDS = 60
+STOP_SECONDS = 60
+
+
+def find_binary():
+    named = os.environ.get("O2O_BINARY")
+    tries = [named] if named else [TREE / "build/dev/ollama2openai", TREE / "build/ollama2openai"]
+    for path in tries:
+        if os.access(path, os.X_OK) and os.path.isfile(path):
+            return str(pathlib.Path(path).resolve())
+    pytest.exit(f"no program to test at {', '.join(map(str, tries))}; set O2O_BINARY", 2)
+
+
+@pytest.fixture(scope="session")
+def binary():
+    return find_binary()
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def clean_environment(**settings):
+    """Nothing of ours but what a program needs to run, and the given settings."""
+    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8"}
+    for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS",
+                 "ASAN_SYMBOLIZER_PATH"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+    env.update({name: str(value) for name, value in settings.items() if value is not None})
+    return env
+
+
+class Server:
+    """One running program."""
+
+    def __init__(self, binary, folder, settings):
+        self.folder = folder
+        self.port = int(settings["PORT"])
+        self.log_path = folder / "output.log"
+        self.expect_exit = 0
+        with open(self.log_path, "ab") as out:
+            self.process = subprocess.Popen(
+                [binary], cwd=folder, env=clean_environment(**settings),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        self.pid = self.process.pid
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def output(self):
+        return self.log_path.read_text("utf-8", "replace")
+
+    def wait_ready(self, tls=None, host="127.0.0.1", headers=()):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            assert self.process.poll() is None, \
+                f"ended with {self.process.returncode} at the start:\n{self.output}"
+            try:
+                response = raw.get(self, "/health", host=host, tls=tls)
+                assert response.status == 200, response
+                return self
+            except (OSError, raw.Closed):
+                assert time.monotonic() < deadline, f"does not answer:\n{self.output}"
+                time.sleep(0.02)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, timeout=STOP_SECONDS):
+        return self.process.wait(timeout)
+
+    def wait_log(self, pattern, timeout=10, count=1):
+        """Waits until the output has `count` lines that match; returns those."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = [text for text in self.output.splitlines() if re.search(pattern, text)]
+            if len(found) >= count:
+                return found
+            assert time.monotonic() < deadline, f"no line with {pattern!r} in:\n{self.output}"
+            time.sleep(0.02)
+
+    def memory_kib(self):
+        """Resident memory, as the kernel says."""
+        for text in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if text.startswith("VmRSS:"):
+                return int(text.split()[1])
+        raise AssertionError("no VmRSS")
+
+    def stop(self):
+        """Ends it as an operator would, and checks how it ended."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self.wait_exit()
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"did not end on SIGTERM:\n{self.output[-4000:]}") from None
+        assert not SANITIZER.search(self.output), self.output[-8000:]
+        assert self.process.returncode == self.expect_exit, \
+            f"ended with {self.process.returncode}:\n{self.output[-4000:]}"
+
+
+def settings_for(folder, upstream, **settings):
+    given = {
+        "HOST": "127.0.0.1", "PORT": free_port(), "DATA_DIR": folder / "data",
+        "LOG_LEVEL": "info", "WORKERS": 2,
+    }
+    if upstream is not None:
+        given["OLLAMA_BASE_URL"] = upstream.url
+    given.update(settings)
+    return given
+
+
+@pytest.fixture(scope="session")
+def _shared(binary, tmp_path_factory):
+    upstream = Upstream(fallback=answers.by_model)
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(binary, folder, settings_for(folder, upstream))
+    server.wait_ready()
+    yield server, upstream
+    try:
+        server.stop()
+    finally:
+        upstream.stop()
+
+
+@pytest.fixture
+def server(_shared):
+    """The shared program, with default settings."""
+    server = _shared[0]
+    assert server.process.poll() is None, f"it ended before this test:\n{server.output[-4000:]}"
+    yield server
+    assert server.process.poll() is None, f"it ended in this test:\n{server.output[-4000:]}"
+
+
+@pytest.fixture
+def upstream(_shared):
+    """The shared program's upstream, with nothing scripted and nothing seen."""
+    _shared[1].reset()
+    return _shared[1]
+
+
+@pytest.fixture
+def new_upstream():
+    """Makes upstreams: new_upstream(tls=None)."""
+    made = []
+
+    def make(tls=None, **options):
+        options.setdefault("fallback", answers.by_model)
+        made.append(Upstream(tls=tls, **options))
+        return made[-1]
+    yield make
+    for upstream in made:
+        upstream.stop()
+
+
+@pytest.fixture
+def start_server(binary, tmp_path_factory):
+    """Starts programs: start_server(upstream, NAME=value, ...); None takes a setting away."""
+    started = []
+
+    def start(upstream=None, wait=True, tls=None, dotenv=None, folder=None, host="127.0.0.1",
+              **settings):
+        folder = folder or tmp_path_factory.mktemp("server")
+        if dotenv is not None:
+            (folder / ".env").write_text(dotenv)
+        server = Server(binary, folder, settings_for(folder, upstream, **settings))
+        started.append(server)
+        if wait:
+            server.wait_ready(tls=tls, host=host)
+        return server
+    yield start
+    failures = []
+    for server in started:
+        try:
+            server.stop()
+        except AssertionError as err:
+            failures.append(str(err))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def pair(start_server, new_upstream):
+    """A program and an upstream of its own, for tests that leave marks on either."""
+    upstream = new_upstream()
+    return start_server(upstream), upstream
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: waits for more than 5 s")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the fakes come first, those that wait long last: they run while others do."""
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is not None,
+                                 item.path.name != "test_fakes.py"))
