@@ -1,7 +1,71 @@
+/*
+ * main - options, start, exit status
+ */
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+#include "app/control.h"
+#include "app/snapshot.h"
+#include "base/buf.h"
+#include "base/crypto.h"
+#include "core/config.h"
+
+#define EXIT_USAGE  64
+#define EXIT_CONFIG 78
+
+static int print_help(void)
 {
-    puts("ollama2openai " O2O_VERSION);
+    struct buf text;
+    buf_init(&text, 65536);
+    config_help(&text);
+    printf("ollama2openai %s: the OpenAI API in front of Ollama\n\n"
+           "usage: ollama2openai [--help | --version | --check-config]\n\n"
+           "  --check-config  say every setting and where it came from, then exit; 78 if one is "
+           "bad\n\n"
+           "Settings come from the environment, then from .env in the working directory:\n\n%.*s",
+           O2O_VERSION, STR_ARG(buf_str(&text)));
+    buf_release(&text);
     return 0;
+}
+
+static void print_setting(void *arg, str name, str value, str origin)
+{
+    (void)arg;
+    printf("%.*s=%.*s  (%.*s)\n", STR_ARG(name), STR_ARG(value), STR_ARG(origin));
+}
+
+static int check_config(const struct snapshot *snapshot)
+{
+    config_describe(snapshot->config, print_setting, NULL);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *option = argc > 1 ? argv[1] : "";
+    bool check = strcmp(option, "--check-config") == 0;
+    if (argc == 2 && strcmp(option, "--version") == 0)
+        return printf("ollama2openai %s\n", O2O_VERSION) < 0;
+    if (argc == 2 && strcmp(option, "--help") == 0)
+        return print_help();
+    if (argc > 2 || (argc == 2 && !check)) {
+        fprintf(stderr, "ollama2openai: unknown option '%s'; see --help\n", argv[argc - 1]);
+        return EXIT_USAGE;
+    }
+    if (crypto_init() != ERR_OK) {
+        fputs("ollama2openai: the system gives no random numbers\n", stderr);
+        return 1;
+    }
+
+    struct snapshot *snapshot;
+    struct err_info info = {0};
+    if (snapshot_load(&snapshot, &info) != ERR_OK) {
+        fprintf(stderr, "ollama2openai: %s\n", info.text);
+        return EXIT_CONFIG;
+    }
+    if (!check)
+        return control_run(snapshot);
+    int status = check_config(snapshot);
+    snapshot_release(snapshot);
+    return status;
 }

@@ -151,6 +151,19 @@ enum err url_parse(struct arena *a, str text, struct url *ret, struct err_info *
     return ERR_OK;
 }
 
+void url_cut_api(struct url *u)
+{
+    static const str suffixes[] = {STR_C("/api"), STR_C("/v1")};
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+        if (str_ends(u->path, suffixes[i])) {
+            u->path.len -= suffixes[i].len;
+            break;
+        }
+    }
+    while (str_ends(u->path, STR("/")))
+        u->path.len--;
+}
+
 enum err url_decode(struct arena *a, str s, bool keep_slash, str *ret)
 {
     char *p = arena_alloc(a, s.len);

@@ -34,6 +34,12 @@ struct url {
 MUST_CHECK enum err url_parse(struct arena *a, str text, struct url *ret, struct err_info *info);
 
 /*
+ * Cuts one "/api" or "/v1" off the end of the path, which people copy along with an Ollama
+ * server's address: the callers append their own.
+ */
+void url_cut_api(struct url *u);
+
+/*
  * Decodes %XX in `s` into `a`. ERR_SYNTAX on a broken escape, %00, or a decoded control
  * character. With `keep_slash`, %2F stays as it is written.
  */

@@ -48,7 +48,7 @@ MUST_CHECK bool address_parse(str text, struct sockaddr_storage *ret);
 
 bool address_is_loopback(const struct sockaddr *addr);
 
-/* Loopback, RFC 1918, and IPv6 unique local addresses. */
+/* Loopback, RFC 1918, and IPv6 unique local addresses; no embedded ones but IPv4-mapped. */
 bool address_is_private(const struct sockaddr *addr);
 
 /* NULL when an upstream may be at `addr`; otherwise a static phrase that says what it is. */
@@ -62,7 +62,8 @@ void address_text(const struct sockaddr *addr, char out[ADDRESS_TEXT_BYTES]);
 /*
  * The caller's address behind trusted proxies: the right-most address of the X-Forwarded-For
  * values (`forwarded`, in order, comma-separated) that is not in `trusted`; `peer` itself when
- * it is not trusted or nothing better is there.
+ * it is not trusted or nothing better is there. When all are trusted, the left-most; an item that
+ * is no address ends the search with what is to its right.
  */
 void address_of_caller(const struct sockaddr *peer, str forwarded, const struct cidr_list *trusted,
                        struct sockaddr_storage *ret);

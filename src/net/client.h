@@ -7,7 +7,8 @@
  * bodies are refused, 1xx answers are skipped up to the head's limit.
  *
  * Threads: one client per worker, owned by its loop.
- * Memory:  the request's strings and body are borrowed until on_head or on_fail.
+ * Memory:  the request's head is copied by client_start(); its body, the array of slices
+ *          included, is borrowed until on_head or on_fail.
  */
 #ifndef NET_CLIENT_H
 #define NET_CLIENT_H
@@ -64,13 +65,24 @@ struct client_options {
     struct tls_context *tls; // the client takes its own reference
     const struct address_policy *addresses;
     uint64_t connect_timeout_ms;
-    str http_proxy; // URL, or empty
+    str http_proxy; // http:// URL, with user info if need be, or empty
     str https_proxy;
     str no_proxy; // comma-separated names, suffixes, addresses, CIDRs; "*": all
     str user_agent;
 };
 
+/*
+ * Whether the proxy settings can be used. A proxy that speaks TLS itself (https://) cannot. Calls
+ * that would go through a proxy that does not pass here fail; they never go around it.
+ *
+ * ERR_SYNTAX  a proxy's URL or an item of no_proxy; `info` says which.
+ */
+MUST_CHECK enum err client_options_check(const struct client_options *options,
+                                         struct err_info *info);
+
 struct client *client_new(struct loop *loop, const struct client_options *options);
+
+/* Takes new settings for calls to come. Connections are not reused across this. */
 void client_configure(struct client *c, const struct client_options *options);
 
 /* Every call must have ended or been cancelled. Accepts NULL. */

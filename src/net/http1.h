@@ -20,12 +20,17 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Limits of a request's head; a response's head may have HTTP1_RESPONSE_HEAD_BYTES. */
+/*
+ * Limits of a request's head, at which it is still taken: the first line and each field without
+ * its line end; all field lines together with theirs. Trailers, and the extensions of one chunk,
+ * may have HTTP1_HEAD_BYTES too. A response's fields are held to the two limits below alone.
+ */
 #define HTTP1_LINE_BYTES          8192
 #define HTTP1_FIELD_BYTES         8192
 #define HTTP1_HEAD_BYTES          16384
 #define HTTP1_FIELDS              100
 #define HTTP1_RESPONSE_HEAD_BYTES 65536
+#define HTTP1_RESPONSE_FIELDS     1000
 
 struct http1_field {
     str name; // as it was written
@@ -44,7 +49,7 @@ enum http1_method {
 
 struct http1_message {
     enum http1_method method; // requests
-    str target;               // requests: as it was written
+    str target;               // requests: "/...", as it was written; absolute-form is cut to it
     int status;               // responses
     bool http10;
     bool keep_alive;       // as version and Connection say
@@ -56,7 +61,10 @@ struct http1_message {
     size_t n_fields;
 };
 
-/* What a fault of the peer's is answered with; 0 in struct http1 while there is none. */
+/*
+ * What a parser reports. A 1xx answer is a message of its own, without a body. on_complete may
+ * release the parser; the others must not.
+ */
 struct http1_events {
     /* The head is whole. A status other than 0 stops the parser with that fault. */
     int (*on_head)(void *arg, const struct http1_message *m);
@@ -68,10 +76,12 @@ struct http1_events {
 
 enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
 
-struct http1_head_store; // fields and target of the message in hand
+struct http1_head_store; // text, fields and target of the message in hand
+
+#define HTTP1_MACHINE_BYTES 104
 
 struct http1 {
-    _Alignas(8) unsigned char machine[128]; // llhttp's state; its size is checked in http1.c
+    _Alignas(8) unsigned char machine[HTTP1_MACHINE_BYTES]; // llhttp's; size checked in http1.c
     const struct http1_events *events;
     void *arg;
     struct http1_head_store *head;
@@ -81,6 +91,16 @@ struct http1 {
     bool complete;       // a message was read whole and http1_next() was not called yet
     bool in_message;     // the first byte of a message was seen
     bool answer_to_head; // responses: the request was HEAD, so no body follows
+
+    // The parser's own.
+    unsigned char phase;
+    char last_byte;          // of the head so far
+    uint16_t n_trailers;     // field lines behind the last chunk
+    uint32_t n_lines;        // of the head so far
+    uint32_t line_bytes;     // of the head's line in hand
+    uint32_t head_bytes;     // of whole field lines
+    uint32_t unbodied_bytes; // since the last byte of the body: chunk sizes, extensions, trailers
+    const char *body_end;    // end of the last piece of the body in the slice in hand
 };
 
 void http1_init(struct http1 *h, enum http1_kind kind, const struct http1_events *events,
@@ -99,11 +119,17 @@ bool http1_feed_eof(struct http1 *h);
 /* Makes the parser ready for the next message. */
 void http1_next(struct http1 *h);
 
+/* The message in hand, or NULL before its head is whole and after http1_drop_head(). */
+const struct http1_message *http1_message(const struct http1 *h);
+
 /* Frees fields and target of the message in hand; they are not valid any more. */
 void http1_drop_head(struct http1 *h);
 
 /* The value of the first field named `name` (any case); p NULL when there is none. */
 str http1_find(const struct http1_message *m, str name);
+
+/* The name of a method as it is sent; a static string. */
+str http1_method_name(enum http1_method method);
 
 /* The registered reason phrase of `status`; a static string, "Unknown" for others. */
 str http1_reason(int status);

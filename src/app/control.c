@@ -1,0 +1,208 @@
+#include "app/control.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/banner.h"
+#include "app/worker.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "net/listen.h"
+
+#define EXIT_START 1
+
+/* Sent by the last worker to the main thread: all have ended. */
+#define SIGNAL_ENDED SIGUSR1
+
+struct control {
+    struct program program;
+    struct snapshot *snapshot; // a counted reference
+    size_t n_workers;
+    struct worker **workers;
+    pthread_t *threads;
+};
+
+static atomic_size_t workers_running;
+static pthread_t main_thread;
+
+static void on_worker_ended(struct worker *w)
+{
+    (void)w;
+    if (atomic_fetch_sub(&workers_running, 1) == 1)
+        pthread_kill(main_thread, SIGNAL_ENDED);
+}
+
+static void *worker_main(void *arg)
+{
+    worker_run(arg);
+    return NULL;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); // what we have must do, then
+}
+
+/* The signals that the main thread waits for, blocked in every thread. */
+static void block_signals(sigset_t *ret)
+{
+    sigemptyset(ret);
+    sigaddset(ret, SIGTERM);
+    sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGHUP);
+    sigaddset(ret, SIGNAL_ENDED);
+    pthread_sigmask(SIG_BLOCK, ret, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* As many as CPUs that we may run on, and that a cgroup grants. */
+static size_t count_workers(const struct config *config)
+{
+    if (config->workers > 0)
+        return config->workers;
+    cpu_set_t cpus;
+    int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    char quota[64];
+    int fd = open("/sys/fs/cgroup/cpu.max", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, quota, sizeof(quota)) : 0;
+    if (fd >= 0)
+        close(fd);
+    return config_workers_from((uint32_t)n, str_of(quota, len > 0 ? (size_t)len : 0));
+}
+
+static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
+                             struct err_info *info)
+{
+    const struct config *config = c->snapshot->config;
+    size_t n = count_workers(config);
+    int *fds = xcalloc(n, sizeof(*fds));
+    enum err e = listen_bind(config->host.p, (uint16_t)config->port, n, fds, bound, info);
+    if (e != ERR_OK) {
+        free(fds);
+        return e;
+    }
+    c->snapshot->addresses.own_listen = *bound;
+    c->program.n_workers = n;
+    c->workers = xcalloc(n, sizeof(struct worker *));
+    c->threads = xcalloc(n, sizeof(*c->threads));
+    for (size_t i = 0; i < n; i++) {
+        if (e != ERR_OK)
+            close(fds[i]); // those that no worker has taken
+        else
+            e = worker_new(&c->program, c->snapshot, fds[i], &c->workers[i], info);
+        if (e == ERR_OK)
+            c->n_workers++;
+    }
+    free(fds);
+    return e;
+}
+
+static void start_threads(struct control *c)
+{
+    main_thread = pthread_self();
+    atomic_store(&workers_running, c->n_workers);
+    for (size_t i = 0; i < c->n_workers; i++) {
+        c->workers[i]->on_ended = on_worker_ended;
+        if (pthread_create(&c->threads[i], NULL, worker_main, c->workers[i]) != 0) {
+            fputs("ollama2openai: cannot start a thread\n", stderr);
+            _exit(EXIT_START);
+        }
+    }
+}
+
+static void reload(struct control *c)
+{
+    struct snapshot *next;
+    struct err_info info = {0};
+    if (snapshot_reload(c->snapshot, &next, &info) != ERR_OK) {
+        log_error("reload_failed", LOG_STR("why", str_z(info.text)));
+        return;
+    }
+    log_configure(next->config->log_level, next->config->log_format);
+    for (size_t i = 0; i < c->n_workers; i++)
+        worker_post_reload(c->workers[i], next);
+    snapshot_release(c->snapshot);
+    c->snapshot = next;
+    log_info("reloaded", LOG_INT("workers", c->n_workers));
+}
+
+/* Waits for signals until the workers have ended; false when a second signal cut them short. */
+static bool wait_for_end(struct control *c, const sigset_t *signals)
+{
+    bool draining = false;
+    for (;;) {
+        int sig;
+        if (sigwait(signals, &sig) != 0)
+            continue;
+        if (sig == SIGNAL_ENDED)
+            return true;
+        if (sig == SIGHUP) {
+            reload(c);
+            continue;
+        }
+        if (draining)
+            return false;
+        draining = true;
+        log_info("draining", LOG_STR("signal", str_z(sig == SIGINT ? "SIGINT" : "SIGTERM")),
+                 LOG_INT("at_most_ms", c->snapshot->config->shutdown_timeout_ms));
+        for (size_t i = 0; i < c->n_workers; i++)
+            worker_post_drain(c->workers[i]);
+    }
+}
+
+static void control_release(struct control *c)
+{
+    for (size_t i = 0; i < c->n_workers; i++)
+        worker_free(c->workers[i]);
+    free(c->workers);
+    free(c->threads);
+    snapshot_release(c->snapshot);
+}
+
+int control_run(struct snapshot *snapshot)
+{
+    struct control c = {.snapshot = snapshot, .program.started_ms = clock_mono_ms()};
+    struct sockaddr_storage bound = {0};
+    struct err_info info = {0};
+    sigset_t signals;
+
+    raise_descriptor_limit();
+    block_signals(&signals);
+    char random[8];
+    crypto_random_text(random, sizeof(random));
+    snprintf(c.program.pseudonym, sizeof(c.program.pseudonym), "o2o-%.8s", random);
+    if (make_workers(&c, &bound, &info) != ERR_OK) {
+        fprintf(stderr, "ollama2openai: %s\n", info.text);
+        control_release(&c);
+        return EXIT_START;
+    }
+    log_configure(snapshot->config->log_level, snapshot->config->log_format);
+    banner_print(snapshot->config, &bound, c.n_workers);
+    log_start(STDOUT_FILENO);
+    start_threads(&c);
+    worker_post_look(c.workers[0]);
+
+    bool in_order = wait_for_end(&c, &signals);
+    log_info("stopped", LOG_STR("how", str_z(in_order ? "drained" : "at once")));
+    log_stop();
+    if (!in_order)
+        _exit(EXIT_START);
+    for (size_t i = 0; i < c.n_workers; i++)
+        pthread_join(c.threads[i], NULL);
+    control_release(&c);
+    return 0;
+}

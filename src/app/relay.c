@@ -1,0 +1,514 @@
+#include "app/relay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "codec/ndjson.h"
+#include "codec/sse.h"
+#include "core/classify.h"
+#include "core/trace.h"
+
+#define KEEP_ALIVE_MS       15000
+#define TAIL_MS             1000               // for the rest of an answer that is complete
+#define WHOLE_ANSWER_BYTES  ((size_t)64 << 20) // of an answer that is not streamed
+#define ERROR_BODY_BYTES    ((size_t)64 << 10)
+#define ARENA_SPARE_BYTES   ((size_t)1 << 20)
+#define ARENA_PER_BODY_BYTE 10 // what parsing may take; see codec/json.h
+#define RETRY_AFTER_BYTES   64
+
+enum relay_state {
+    RELAY_WAITING,   // for the head of the upstream's answer
+    RELAY_STREAMING, // native lines become events as they come
+    RELAY_GATHERING, // a whole answer, or the body of an error
+    RELAY_TAIL,      // the caller has everything; the upstream's last bytes are read
+};
+
+struct relay {
+    struct worker *worker;
+    struct request *req; // NULL in RELAY_TAIL
+    const struct dialect *dialect;
+    struct client_call *call; // NULL: none, or over
+    enum relay_state state;
+    bool useful; // a useful event went to the caller: no other attempt any more
+    bool paused; // the caller is slow, so the upstream is not read
+    int status;  // of the upstream's answer
+    char retry_after[RETRY_AFTER_BYTES];
+    struct loop_timer deadline; // REQUEST_TIMEOUT, then STREAM_IDLE_TIMEOUT; or the tail's
+    struct loop_timer beat;     // STREAM_START_TIMEOUT, then keep-alive comments
+    struct buf native;          // the request, until an answer begins
+    str native_slice;           // the same, for the client
+    struct buf gathered;
+    struct ndjson lines;
+    struct answer answer;
+};
+
+static const struct config *config_of(const struct relay *r)
+{
+    return r->req->snapshot->config;
+}
+
+static struct loop *loop_of(const struct relay *r)
+{
+    return r->worker->loop;
+}
+
+void relay_free(struct relay *r)
+{
+    if (r == NULL)
+        return;
+    client_cancel(r->call);
+    loop_timer_cancel(loop_of(r), &r->deadline);
+    loop_timer_cancel(loop_of(r), &r->beat);
+    buf_release(&r->native);
+    buf_release(&r->gathered);
+    ndjson_release(&r->lines);
+    answer_release(&r->answer);
+    free(r);
+}
+
+/* Lets go of the request, whose exchange is about to end, and the request itself with it. */
+static struct request *let_go(struct relay *r)
+{
+    struct request *req = r->req;
+    req->relay = NULL;
+    r->req = NULL;
+    return req;
+}
+
+/* The caller has the whole answer; what the upstream still sends of it is read for a moment. */
+static void linger(struct relay *r)
+{
+    if (r->call == NULL) {
+        relay_free(r);
+        return;
+    }
+    r->state = RELAY_TAIL;
+    loop_timer_cancel(loop_of(r), &r->beat);
+    loop_timer_set(loop_of(r), &r->deadline, TAIL_MS);
+    if (r->paused)
+        client_resume(r->call);
+}
+
+/* Sends what the event has put into the worker's buffer. */
+static void send_out(struct relay *r)
+{
+    struct worker *w = r->worker;
+    if (w->out.len == 0)
+        return;
+    struct exchange *x = r->req->x;
+    if (!exchange_begun(x))
+        request_begin_stream(r->req);
+    exchange_write(x, buf_str(&w->out));
+    worker_trim_out(w);
+    loop_timer_set(loop_of(r), &r->beat, KEEP_ALIVE_MS);
+    if (r->call != NULL && !r->paused && exchange_congested(x)) {
+        r->paused = true;
+        client_pause(r->call);
+        loop_timer_cancel(loop_of(r), &r->deadline); // the silence is ours now
+    }
+}
+
+/* Ends the request with an error, in the shape that fits what was sent so far. */
+static void fail_with(struct relay *r, const struct api_error *error)
+{
+    if (exchange_begun(r->req->x)) {
+        struct openai_fault fault = request_fault_of(error);
+        r->dialect->fail(&r->answer, &fault, &r->worker->out);
+        send_out(r);
+        exchange_finish(let_go(r)->x);
+    } else {
+        request_reply_error(let_go(r), error);
+    }
+    relay_free(r);
+}
+
+static bool is_missing_local(const struct relay *r, enum attempt_end how)
+{
+    return how == ATTEMPT_NO_CONNECT && !config_of(r)->upstream_set;
+}
+
+static struct api_error no_upstream(void)
+{
+    struct api_error e = api_error_make(
+        503, STR("there is no upstream: no key was added, OLLAMA_BASE_URL is not set, and no "
+                 "Ollama answers at http://127.0.0.1:11434; start one there, or set "
+                 "OLLAMA_BASE_URL"));
+    e.code = "no_upstream";
+    return e;
+}
+
+static void note_reached(struct relay *r, enum attempt_end how)
+{
+    bool reached = how != ATTEMPT_NO_CONNECT && how != ATTEMPT_ADDRESS && how != ATTEMPT_TLS;
+    upstream_note(&r->worker->program->upstream, config_of(r), reached, loop_now_ms(loop_of(r)));
+}
+
+/* What an attempt has in common however it failed. */
+static struct attempt attempt_of(const struct relay *r, enum attempt_end how)
+{
+    const struct url *url = upstream_url(config_of(r));
+    return (struct attempt){
+        .how = how,
+        .status = r->status,
+        .model = r->answer.head.model,
+        .began = r->useful,
+        .ollama_com = str_eq(url->host, STR("ollama.com")),
+        .retry_after = str_z(r->retry_after),
+        .now_s = clock_wall_ms() / 1000,
+    };
+}
+
+static void fail_attempt(struct relay *r, const struct attempt *attempt)
+{
+    struct verdict verdict;
+    arena_reset(&r->worker->scratch);
+    classify(&r->worker->scratch, attempt, &verdict);
+    note_reached(r, attempt->how);
+    if (is_missing_local(r, attempt->how))
+        verdict.error = no_upstream();
+    r->req->why = verdict.name;
+    log_debug("attempt_failed", LOG_STR("id", str_z(r->req->id)),
+              LOG_STR("why", str_z(verdict.name)), LOG_INT("status", attempt->status),
+              LOG_STR("detail", attempt->detail));
+    fail_with(r, &verdict.error);
+}
+
+static void fail_how(struct relay *r, enum attempt_end how, str detail)
+{
+    struct attempt attempt = attempt_of(r, how);
+    attempt.detail = detail;
+    fail_attempt(r, &attempt);
+}
+
+/* The upstream answered with an error status; what it said about it is in `gathered`. */
+static void fail_status(struct relay *r)
+{
+    struct ollama_error said;
+    struct arena texts; // classify() uses the scratch arena itself
+    arena_init(&texts, ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * r->gathered.len);
+    ollama_error_decode(&texts, buf_str(&r->gathered), &said);
+    struct attempt attempt = attempt_of(r, ATTEMPT_STATUS);
+    attempt.json = said.is_native;
+    attempt.error_text = said.text;
+    attempt.signin_url = said.has_signin_url;
+    fail_attempt(r, &attempt);
+    arena_release(&texts);
+}
+
+static void fail_error_line(struct relay *r, str text)
+{
+    struct attempt attempt = attempt_of(r, ATTEMPT_ERROR_LINE);
+    char copy[1024]; // the line lives in the scratch arena, which is about to be used anew
+    text = str_head(text, utf8_cut(text, sizeof(copy)));
+    memcpy(copy, text.p, text.len);
+    attempt.json = true;
+    attempt.error_text = str_of(copy, text.len);
+    fail_attempt(r, &attempt);
+}
+
+/* Ends a stream that is complete. */
+static void finish_stream(struct relay *r)
+{
+    send_out(r);
+    exchange_finish(let_go(r)->x);
+    linger(r);
+}
+
+/* Takes one native line; false when the relay is over. */
+static bool take_line(struct relay *r, str text)
+{
+    struct worker *w = r->worker;
+    struct ollama_line line;
+    struct err_info info = {0};
+    arena_reset(&w->scratch);
+    if (ollama_line_decode(&w->scratch, text, &line, &info) != ERR_OK) {
+        send_out(r);
+        fail_how(r, ATTEMPT_MALFORMED, str_z(info.text));
+        return false;
+    }
+    if (line.has_error) {
+        send_out(r);
+        fail_error_line(r, line.error);
+        return false;
+    }
+    switch (r->dialect->line(&r->answer, &line, &w->out)) {
+    case CHAT_STEP_NOTHING:
+        break;
+    case CHAT_STEP_USEFUL:
+        r->useful = true;
+        break;
+    case CHAT_STEP_FINISHED:
+        finish_stream(r);
+        return false;
+    }
+    return true;
+}
+
+static void stream_body(struct relay *r, str data)
+{
+    str line;
+    enum ndjson_step step;
+    ndjson_feed(&r->lines, data);
+    while ((step = ndjson_next(&r->lines, &line)) == NDJSON_LINE) {
+        if (!take_line(r, line))
+            return;
+    }
+    send_out(r);
+    if (step == NDJSON_TOO_LARGE)
+        fail_how(r, ATTEMPT_MALFORMED, STR("a line is too long"));
+    else if (!r->paused)
+        loop_timer_set(loop_of(r), &r->deadline, config_of(r)->stream_idle_timeout_ms);
+}
+
+/* The upstream's stream came to its end in order. */
+static void end_stream(struct relay *r)
+{
+    str line;
+    enum ndjson_step step = ndjson_finish(&r->lines, &line);
+    if (step == NDJSON_LINE && !take_line(r, line))
+        return;
+    send_out(r);
+    fail_how(r, ATTEMPT_CUT, STR("the stream ended without a last line"));
+}
+
+static void end_whole(struct relay *r)
+{
+    struct worker *w = r->worker;
+    struct ollama_line object;
+    struct err_info info = {0};
+    if (r->gathered.len == 0) {
+        fail_how(r, ATTEMPT_CUT, STR("the answer is empty"));
+        return;
+    }
+    arena_reset(&w->scratch);
+    if (ollama_line_decode(&w->scratch, buf_str(&r->gathered), &object, &info) != ERR_OK) {
+        fail_how(r, ATTEMPT_MALFORMED, str_z(info.text));
+        return;
+    }
+    if (object.has_error) {
+        fail_error_line(r, object.error);
+        return;
+    }
+    if (!object.done) {
+        fail_how(r, ATTEMPT_NOT_DONE, STR(""));
+        return;
+    }
+    r->dialect->whole(&r->answer, &object, &w->out);
+    request_reply_json(let_go(r), 200, buf_str(&w->out));
+    worker_trim_out(w);
+    linger(r);
+}
+
+static void on_head(void *arg, const struct http1_message *m)
+{
+    struct relay *r = arg;
+    if (r->state != RELAY_WAITING)
+        return;
+    r->status = m->status;
+    r->req->upstream_status = m->status;
+    str wait = http1_find(m, STR("retry-after"));
+    if (wait.len < sizeof(r->retry_after) && wait.len > 0)
+        memcpy(r->retry_after, wait.p, wait.len); // zero-terminated: the relay began as zeroes
+    buf_release(&r->native);
+    if (m->status == 200 && r->answer.stream) {
+        r->state = RELAY_STREAMING;
+        note_reached(r, ATTEMPT_STATUS);
+        loop_timer_set(loop_of(r), &r->deadline, config_of(r)->stream_idle_timeout_ms);
+        return;
+    }
+    r->state = RELAY_GATHERING;
+    buf_init(&r->gathered, m->status == 200 ? WHOLE_ANSWER_BYTES : ERROR_BODY_BYTES);
+}
+
+static void gather(struct relay *r, str data)
+{
+    if (r->status == 200) {
+        buf_append(&r->gathered, data);
+        if (!buf_ok(&r->gathered))
+            fail_how(r, ATTEMPT_MALFORMED, STR("the answer is too large"));
+        return;
+    }
+    // An error's first words are enough; an endless body is not waited for.
+    size_t room = ERROR_BODY_BYTES - r->gathered.len;
+    buf_append(&r->gathered, str_head(data, room));
+    if (data.len >= room)
+        fail_status(r);
+}
+
+static void on_body(void *arg, str data)
+{
+    struct relay *r = arg;
+    if (r->state == RELAY_STREAMING)
+        stream_body(r, data);
+    else if (r->state == RELAY_GATHERING)
+        gather(r, data);
+}
+
+static void on_done(void *arg)
+{
+    struct relay *r = arg;
+    r->call = NULL;
+    switch (r->state) {
+    case RELAY_STREAMING:
+        end_stream(r);
+        break;
+    case RELAY_GATHERING:
+        if (r->status == 200) {
+            note_reached(r, ATTEMPT_STATUS);
+            end_whole(r);
+        } else {
+            fail_status(r);
+        }
+        break;
+    case RELAY_WAITING:
+    case RELAY_TAIL:
+        relay_free(r);
+        break;
+    }
+}
+
+static void on_fail(void *arg, enum client_fail how, str text)
+{
+    static const enum attempt_end ends[] = {
+        [CLIENT_FAIL_RESOLVE] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_ADDRESS] = ATTEMPT_ADDRESS,
+        [CLIENT_FAIL_CONNECT] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_TLS] = ATTEMPT_TLS,
+        [CLIENT_FAIL_PROXY] = ATTEMPT_NO_CONNECT,   [CLIENT_FAIL_RESET] = ATTEMPT_CUT,
+        [CLIENT_FAIL_PROTOCOL] = ATTEMPT_MALFORMED,
+    };
+    struct relay *r = arg;
+    r->call = NULL;
+    if (r->state == RELAY_TAIL)
+        relay_free(r);
+    else if (r->state == RELAY_GATHERING && r->status != 200)
+        fail_status(r); // the status is known; its words may be cut short
+    else
+        fail_how(r, ends[how], text);
+}
+
+static void on_deadline(void *arg)
+{
+    struct relay *r = arg;
+    if (r->state == RELAY_TAIL)
+        relay_free(r);
+    else if (r->state == RELAY_GATHERING && r->status != 200)
+        fail_status(r);
+    else
+        fail_how(r, r->state == RELAY_STREAMING ? ATTEMPT_IDLE : ATTEMPT_TIMEOUT, STR(""));
+}
+
+/* Nothing was sent for a while: clients and proxies in between must see that we live. */
+static void on_beat(void *arg)
+{
+    struct relay *r = arg;
+    struct exchange *x = r->req->x;
+    if (!exchange_begun(x))
+        request_begin_stream(r->req);
+    if (!exchange_congested(x))
+        exchange_write(x, SSE_KEEP_ALIVE);
+    loop_timer_set(loop_of(r), &r->beat, KEEP_ALIVE_MS);
+}
+
+void relay_resume(struct relay *r)
+{
+    if (!r->paused || r->call == NULL)
+        return;
+    r->paused = false;
+    loop_timer_set(loop_of(r), &r->deadline, config_of(r)->stream_idle_timeout_ms);
+    client_resume(r->call);
+}
+
+void relay_shut_down(struct relay *r)
+{
+    struct api_error error = api_error_make(503, STR("this server is shutting down"));
+    error.retry_after_s = 1;
+    fail_with(r, &error);
+}
+
+/* The name for the log: short, whole characters. */
+static char *log_name(str model)
+{
+    model = str_head(model, utf8_cut(model, REQUEST_MODEL_BYTES));
+    char *z = xmalloc(model.len + 1);
+    memcpy(z, model.p, model.len);
+    z[model.len] = '\0';
+    return z;
+}
+
+static void start_call(struct relay *r)
+{
+    static const struct client_events events = {on_head, on_body, on_done, on_fail};
+    const struct http1_message *m = exchange_message(r->req->x);
+    struct http1_field fields[2];
+    size_t n = 0;
+    str via = trace_via_append(&r->worker->scratch, http1_find(m, STR("via")), m->http10,
+                               str_z(r->worker->program->pseudonym));
+    if (via.p != NULL)
+        fields[n++] = (struct http1_field){STR("Via"), via};
+    str parent = http1_find(m, STR("traceparent"));
+    if (trace_parent_ok(parent))
+        fields[n++] = (struct http1_field){STR("traceparent"), parent};
+
+    r->native_slice = buf_str(&r->native);
+    struct client_request request = {
+        .url = upstream_url(config_of(r)),
+        .method = STR("POST"),
+        .path = str_z(r->dialect->native_path),
+        .content_type = STR("application/json"),
+        .fields = fields,
+        .n_fields = n,
+        .body = &r->native_slice,
+        .n_body = 1,
+    };
+    loop_timer_set(loop_of(r), &r->deadline, config_of(r)->request_timeout_ms);
+    if (r->answer.stream && config_of(r)->stream_start_timeout_ms > 0)
+        loop_timer_set(loop_of(r), &r->beat, config_of(r)->stream_start_timeout_ms);
+    r->call = client_start(r->worker->client, &request, &events, r);
+}
+
+/* Decodes what the caller sent; false when that was answered with an error. */
+static bool decode(struct relay *r)
+{
+    struct request *req = r->req;
+    struct buf *body = exchange_body(req->x);
+    struct openai_fault fault;
+    struct arena arena;
+    arena_init(&arena, ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * body->len);
+    enum err e = r->dialect->decode(&arena, body, config_of(r), &r->answer, &r->native, &fault);
+    if (e != ERR_OK) {
+        req->why = "bad_request";
+        request_reply_fault(let_go(r), &fault, NULL);
+        relay_free(r);
+    }
+    arena_release(&arena);
+    return e == ERR_OK;
+}
+
+void relay_start(struct request *req, const struct dialect *dialect)
+{
+    struct worker *w = req->worker;
+    struct relay *r = xcalloc(1, sizeof(*r));
+    r->worker = w;
+    r->req = req;
+    r->dialect = dialect;
+    loop_timer_init(&r->deadline, on_deadline, r);
+    loop_timer_init(&r->beat, on_beat, r);
+    buf_init(&r->native, 2 * (size_t)config_of(r)->body_limit_bytes + ARENA_SPARE_BYTES);
+    ndjson_init(&r->lines, NDJSON_LINE_MAX);
+    req->relay = r;
+
+    if (!decode(r))
+        return;
+    buf_release(exchange_body(req->x));
+    req->model = log_name(r->answer.head.model);
+    if (!upstream_may_try(&w->program->upstream, config_of(r), loop_now_ms(w->loop))) {
+        struct api_error error = no_upstream();
+        req->why = "no_upstream";
+        fail_with(r, &error);
+        return;
+    }
+    arena_reset(&w->scratch);
+    start_call(r);
+}

@@ -1,0 +1,191 @@
+#include "app/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/relay.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "core/trace.h"
+
+#define RANDOM_ID_CHARS 24
+#define FIELDS_MAX      16
+
+static char *new_id(const struct http1_message *m)
+{
+    str wanted = http1_find(m, STR("x-request-id"));
+    if (trace_request_id_ok(wanted)) {
+        char *id = xmalloc(wanted.len + 1);
+        memcpy(id, wanted.p, wanted.len);
+        id[wanted.len] = '\0';
+        return id;
+    }
+    char *id = xmalloc(4 + RANDOM_ID_CHARS + 1);
+    memcpy(id, "req_", 4);
+    crypto_random_text(id + 4, RANDOM_ID_CHARS);
+    id[4 + RANDOM_ID_CHARS] = '\0';
+    return id;
+}
+
+struct request *request_new(struct worker *w, struct exchange *x)
+{
+    struct request *r = xcalloc(1, sizeof(*r));
+    r->x = x;
+    r->worker = w;
+    r->snapshot = snapshot_acquire(w->snapshot);
+    r->method = exchange_message(x)->method;
+    r->id = new_id(exchange_message(x));
+    list_init(&r->link);
+    list_append(&w->requests, &r->link);
+    return r;
+}
+
+void request_free(struct request *r)
+{
+    relay_free(r->relay);
+    list_remove(&r->link);
+    snapshot_release(r->snapshot);
+    free(r->id);
+    free(r->model);
+    free(r->origin);
+    free(r);
+}
+
+/* Fields of one answer, gathered on the stack. */
+struct fields {
+    struct http1_field items[FIELDS_MAX];
+    size_t n;
+};
+
+static void add(struct fields *f, str name, str value)
+{
+    if (f->n < FIELDS_MAX)
+        f->items[f->n++] = (struct http1_field){name, value};
+}
+
+static void add_common(struct fields *f, const struct request *r)
+{
+    add(f, STR("X-Request-Id"), str_z(r->id));
+    if (r->origin == NULL)
+        return;
+    struct cors_headers cors;
+    cors_answer(CORS_ALLOW, str_z(r->origin), &cors);
+    for (size_t i = 0; i < cors.n; i++)
+        add(f, cors.items[i].name, cors.items[i].value);
+}
+
+static void reply(struct request *r, int status, struct fields *f, str body)
+{
+    add_common(f, r);
+    exchange_reply(r->x, status, f->items, f->n, body);
+}
+
+void request_reply_json(struct request *r, int status, str body)
+{
+    struct fields f = {0};
+    add(&f, STR("Content-Type"), STR("application/json"));
+    reply(r, status, &f, body);
+}
+
+void request_reply_fault(struct request *r, const struct openai_fault *fault,
+                         const struct reply_extras *extras)
+{
+    struct fields f = {0};
+    char seconds[12];
+    char millis[16];
+    struct buf body;
+    add(&f, STR("Content-Type"), STR("application/json"));
+    if (extras != NULL && extras->allow.len > 0)
+        add(&f, STR("Allow"), extras->allow);
+    if (extras != NULL && extras->retry_after_s > 0) {
+        int n = snprintf(seconds, sizeof(seconds), "%u", extras->retry_after_s);
+        int m = snprintf(millis, sizeof(millis), "%u000", extras->retry_after_s);
+        add(&f, STR("Retry-After"), str_of(seconds, (size_t)n));
+        add(&f, STR("Retry-After-Ms"), str_of(millis, (size_t)m));
+    } else if (extras != NULL && extras->no_retry) {
+        add(&f, STR("X-Should-Retry"), STR("false"));
+    }
+    buf_init(&body, 16384);
+    openai_error_body(&body, fault);
+    reply(r, fault->status, &f, buf_str(&body));
+    buf_release(&body);
+}
+
+struct openai_fault request_fault_of(const struct api_error *error)
+{
+    return (struct openai_fault){.status = error->status,
+                                 .type = str_z(error->type),
+                                 .code = str_z(error->code),
+                                 .param = error->param,
+                                 .message = error->message};
+}
+
+void request_reply_error(struct request *r, const struct api_error *error)
+{
+    struct openai_fault fault = request_fault_of(error);
+    struct reply_extras extras = {.retry_after_s = error->retry_after_s,
+                                  .no_retry = error->no_retry};
+    request_reply_fault(r, &fault, &extras);
+}
+
+void request_reply_preflight(struct request *r, const struct cors_headers *headers, str allow)
+{
+    struct fields f = {0};
+    add(&f, STR("Allow"), allow);
+    add(&f, STR("X-Request-Id"), str_z(r->id));
+    for (size_t i = 0; i < headers->n; i++)
+        add(&f, headers->items[i].name, headers->items[i].value);
+    exchange_reply(r->x, 204, f.items, f.n, STR(""));
+}
+
+void request_begin_stream(struct request *r)
+{
+    struct fields f = {0};
+    add(&f, STR("Content-Type"), STR("text/event-stream; charset=utf-8"));
+    add(&f, STR("Cache-Control"), STR("no-cache"));
+    add(&f, STR("X-Accel-Buffering"), STR("no"));
+    add_common(&f, r);
+    exchange_begin(r->x, 200, f.items, f.n);
+    exchange_drop_request(r->x);
+    free(r->origin);
+    r->origin = NULL;
+}
+
+static const char *end_word(const struct request *r, enum exchange_end how)
+{
+    switch (how) {
+    case EXCHANGE_GONE:
+        return "caller_gone";
+    case EXCHANGE_STALLED:
+        return "caller_stalled";
+    case EXCHANGE_CUT:
+        return r->why != NULL ? r->why : "cut";
+    case EXCHANGE_SENT:
+        break;
+    }
+    return r->why != NULL ? r->why : "done";
+}
+
+static str method_name(enum http1_method method)
+{
+    static const char *const names[] = {
+        [HTTP1_GET] = "GET",        [HTTP1_HEAD] = "HEAD",   [HTTP1_POST] = "POST",
+        [HTTP1_PUT] = "PUT",        [HTTP1_PATCH] = "PATCH", [HTTP1_DELETE] = "DELETE",
+        [HTTP1_OPTIONS] = "OPTIONS"};
+    return str_z(names[method]);
+}
+
+void request_log(const struct request *r, enum exchange_end how)
+{
+    // A caller who left before an answer began is logged as nginx's users know it.
+    int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
+    log_info("request", LOG_STR("id", str_z(r->id)), LOG_STR("peer", exchange_peer(r->x)),
+             LOG_STR("method", method_name(r->method)),
+             LOG_STR("route", route_info(r->route)->name), LOG_STR("model", str_z(r->model)),
+             LOG_INT("status", status), LOG_INT("in", exchange_received_bytes(r->x)),
+             LOG_INT("bytes", exchange_sent_bytes(r->x)),
+             LOG_INT("first_byte_ms", exchange_first_byte_ms(r->x)),
+             LOG_INT("ms", exchange_age_ms(r->x)), LOG_STR("end", str_z(end_word(r, how))));
+}

@@ -1,0 +1,82 @@
+/*
+ * request - what the app knows of one exchange: id, route, CORS, how it ended
+ *
+ * Made when the head was read, freed when the exchange is over. The answers of all routes go out
+ * through it, so that each has its request id, its CORS headers and one access line.
+ *
+ * Threads: owned by the worker's.
+ * Memory:  an open stream keeps this struct, and of the request's head nothing.
+ */
+#ifndef APP_REQUEST_H
+#define APP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/snapshot.h"
+#include "app/worker.h"
+#include "base/list.h"
+#include "codec/openai_error.h"
+#include "core/api_error.h"
+#include "core/cors.h"
+#include "core/target.h"
+#include "net/server.h"
+
+struct relay;
+
+#define REQUEST_ID_BYTES    129 // with a final zero
+#define REQUEST_MODEL_BYTES 64  // of a model's name in the log
+
+struct request {
+    struct exchange *x;
+    struct worker *worker;
+    struct snapshot *snapshot; // a counted reference: the settings it began with
+    struct list link;          // in worker->requests
+    struct relay *relay;       // owned; NULL unless an upstream is involved
+    const char *why;           // static: what ended it, for the log; NULL: nothing special
+    char *id;                  // owned, zero-terminated
+    char *model;               // owned; NULL: none
+    char *origin;              // owned: the allowed Origin; NULL: no CORS headers
+    int upstream_status;       // of the last attempt; 0: none
+    enum route route;
+    enum http1_method method;
+    bool no_cors; // the route never sends CORS headers
+};
+
+/* A request for `x`, with an id of the caller's or of ours. */
+struct request *request_new(struct worker *w, struct exchange *x);
+
+/* Cancels what still runs for it. */
+void request_free(struct request *r);
+
+/* Sends JSON. */
+void request_reply_json(struct request *r, int status, str body);
+
+/* Further headers of an answer. */
+struct reply_extras {
+    str allow;              // Allow; empty: none
+    uint32_t retry_after_s; // Retry-After; 0: none
+    bool no_retry;          // x-should-retry: false
+};
+
+/* Sends an error in OpenAI's shape. `extras` may be NULL. */
+void request_reply_fault(struct request *r, const struct openai_fault *fault,
+                         const struct reply_extras *extras);
+
+/* The same for an error that core has judged. */
+void request_reply_error(struct request *r, const struct api_error *error);
+
+/* A core error as the codec writes it. */
+struct openai_fault request_fault_of(const struct api_error *error);
+
+/* Answers a preflight: 204 with `headers`. */
+void request_reply_preflight(struct request *r, const struct cors_headers *headers, str allow);
+
+/* Begins a stream of server-sent events. */
+void request_begin_stream(struct request *r);
+
+/* Writes the access line. */
+void request_log(const struct request *r, enum exchange_end how);
+
+#endif

@@ -1,0 +1,263 @@
+#include "app/site.h"
+
+#include <stdlib.h>
+
+#include "app/relay.h"
+#include "app/request.h"
+#include "app/status.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "core/auth.h"
+#include "core/trace.h"
+
+#define SMALL_BODY_BYTES 65536 // of requests whose body nobody reads
+
+/* Everything of a head that decides, before a byte of the body is read. */
+struct gate {
+    struct request *r;
+    const struct http1_message *m;
+    const struct config *config;
+    struct target target;
+    str origin;
+    enum cors_verdict cors;
+    enum auth_verdict auth;
+};
+
+static void refuse(struct request *r, enum openai_fault_kind kind, str message, const char *why)
+{
+    struct openai_fault fault = openai_fault(kind, STR(""), message);
+    r->why = why;
+    request_reply_fault(r, &fault, NULL);
+}
+
+static struct auth_headers auth_headers(const struct http1_message *m)
+{
+    return (struct auth_headers){.authorization = http1_find(m, STR("authorization")),
+                                 .x_api_key = http1_find(m, STR("x-api-key")),
+                                 .api_key = http1_find(m, STR("api-key"))};
+}
+
+/* https to us, or to a proxy that we trust to say so. */
+static bool came_by_tls(const struct gate *g)
+{
+    if (exchange_is_tls(g->r->x))
+        return true;
+    return cidr_list_has(&g->config->trust_proxy, exchange_peer_addr(g->r->x)) &&
+           str_ieq(http1_find(g->m, STR("x-forwarded-proto")), STR("https"));
+}
+
+static void judge_caller(struct gate *g)
+{
+    struct auth_headers headers = auth_headers(g->m);
+    g->auth = auth_check(g->config, &headers);
+    g->origin = http1_find(g->m, STR("origin"));
+    struct cors_query query = {.origin = g->origin,
+                               .host = http1_find(g->m, STR("host")),
+                               .tls = came_by_tls(g),
+                               .tokens_set = g->config->api_tokens.n > 0,
+                               .bearer_valid = auth_bearer_valid(g->config, &headers)};
+    g->cors = cors_decide(&g->config->cors, &query);
+    if (g->cors == CORS_ALLOW && route_info(g->target.route)->cors) {
+        g->r->origin = xmalloc(g->origin.len + 1);
+        memcpy(g->r->origin, g->origin.p, g->origin.len);
+        g->r->origin[g->origin.len] = '\0';
+    }
+}
+
+static void answer_preflight(struct gate *g)
+{
+    struct cors_headers headers = {0};
+    struct cors_preflight preflight = {
+        .origin = g->origin,
+        .request_headers = http1_find(g->m, STR("access-control-request-headers")),
+        .private_network =
+            str_ieq(http1_find(g->m, STR("access-control-request-private-network")), STR("true"))};
+    const struct route_info *info = route_info(g->target.route);
+    if (info->cors)
+        cors_preflight_answer(g->cors, &preflight, &headers);
+    request_reply_preflight(g->r, &headers, info->allow);
+}
+
+static bool method_allowed(const struct gate *g)
+{
+    static const unsigned bits[] = {[HTTP1_GET] = METHOD_GET,        [HTTP1_HEAD] = METHOD_HEAD,
+                                    [HTTP1_POST] = METHOD_POST,      [HTTP1_PUT] = METHOD_PUT,
+                                    [HTTP1_PATCH] = METHOD_PATCH,    [HTTP1_DELETE] = METHOD_DELETE,
+                                    [HTTP1_OPTIONS] = METHOD_OPTIONS};
+    return (route_info(g->target.route)->methods & bits[g->m->method]) != 0;
+}
+
+static void refuse_method(struct gate *g)
+{
+    struct openai_fault fault =
+        openai_fault(FAULT_METHOD, STR(""), STR("this path does not take that method"));
+    struct reply_extras extras = {.allow = route_info(g->target.route)->allow};
+    g->r->why = "method";
+    request_reply_fault(g->r, &fault, &extras);
+}
+
+static void refuse_path(struct gate *g)
+{
+    char text[256];
+    str path = str_head(g->m->target, 160);
+    int n = snprintf(text, sizeof(text), "Invalid URL (%.*s): there is no such route here",
+                     STR_ARG(path));
+    refuse(g->r, FAULT_NOT_FOUND, str_of(text, (size_t)n), "no_route");
+}
+
+static void refuse_token(struct gate *g)
+{
+    str text = g->auth == AUTH_MISSING
+                   ? STR("no API key was sent: pass one of this server's tokens as "
+                         "'Authorization: Bearer <token>'")
+                   : STR("the API key is not one of this server's tokens");
+    refuse(g->r, FAULT_NO_TOKEN, text, "token");
+}
+
+/* Answers what must not go on; false when the body may be read. */
+static bool gate_closes(struct gate *g)
+{
+    const struct route_info *info = route_info(g->target.route);
+    if (g->cors == CORS_REFUSE && info->cors) {
+        refuse(g->r, FAULT_ORIGIN,
+               STR("pages of this origin may not use this server; see CORS_ORIGINS"), "origin");
+        return true;
+    }
+    if (g->m->method == HTTP1_OPTIONS) {
+        answer_preflight(g);
+        return true;
+    }
+    if (info->role != ROLE_ANYBODY && g->auth != AUTH_OK) {
+        refuse_token(g);
+        return true;
+    }
+    if (info->role == ROLE_NOBODY || info->role == ROLE_ADMIN || info->role == ROLE_METRICS) {
+        refuse_path(g);
+        return true;
+    }
+    if (!method_allowed(g)) {
+        refuse_method(g);
+        return true;
+    }
+    if (trace_via_has(http1_find(g->m, STR("via")), str_z(g->r->worker->program->pseudonym))) {
+        refuse(g->r, FAULT_LOOP, STR("this request came through this server before"), "loop");
+        return true;
+    }
+    if (http1_find(g->m, STR("content-encoding")).len > 0 &&
+        !str_ieq(http1_find(g->m, STR("content-encoding")), STR("identity"))) {
+        refuse(g->r, FAULT_BAD_REQUEST, STR("an encoded body (Content-Encoding) is not taken"),
+               "encoding");
+        return true;
+    }
+    return false;
+}
+
+static void on_head(void *app, struct exchange *x)
+{
+    struct worker *w = app;
+    struct request *r = request_new(w, x);
+    exchange_set_data(x, r);
+    struct gate g = {.r = r, .m = exchange_message(x), .config = r->snapshot->config};
+    struct err_info info = {0};
+
+    arena_reset(&w->scratch);
+    if (target_parse(&w->scratch, g.m->target, &g.target, &info) != ERR_OK) {
+        refuse(r, FAULT_BAD_REQUEST, str_z(info.text), "path");
+        return;
+    }
+    r->route = g.target.route;
+    judge_caller(&g);
+    if (!gate_closes(&g))
+        exchange_allow_body(x,
+                            r->route == ROUTE_CHAT ? g.config->body_limit_bytes : SMALL_BODY_BYTES);
+}
+
+static void on_request(void *app, struct exchange *x)
+{
+    struct worker *w = app;
+    struct request *r = exchange_data(x);
+    switch (r->route) {
+    case ROUTE_ROOT:
+        status_reply_root(r);
+        break;
+    case ROUTE_HEALTH:
+        status_reply_health(r);
+        break;
+    case ROUTE_V1:
+        status_reply_v1(r);
+        break;
+    case ROUTE_CHAT:
+        relay_start(r, &DIALECT_CHAT);
+        break;
+    default:
+        refuse(r, FAULT_NOT_FOUND, STR("this route is not there yet"), "no_route");
+        break;
+    }
+    arena_reset(&w->scratch);
+}
+
+static void on_drain(void *app, struct exchange *x)
+{
+    (void)app;
+    struct request *r = exchange_data(x);
+    if (r->relay != NULL)
+        relay_resume(r->relay);
+}
+
+static void on_end(void *app, struct exchange *x, enum exchange_end how)
+{
+    (void)app;
+    struct request *r = exchange_data(x);
+    request_log(r, how);
+    request_free(r);
+}
+
+static void on_refused(void *app, int status, const char *why, str peer)
+{
+    (void)app;
+    log_info("refused", LOG_STR("peer", peer), LOG_INT("status", status),
+             LOG_STR("why", str_z(why)));
+}
+
+/* The kind of fault for a status that the server gives by itself. */
+static enum openai_fault_kind fault_of_status(int status)
+{
+    static const enum openai_fault_kind kinds[] = {
+        FAULT_REQUEST_TIMEOUT, FAULT_TOO_LARGE,         FAULT_URI_TOO_LONG,    FAULT_EXPECTATION,
+        FAULT_RATE_LIMIT,      FAULT_HEADERS_TOO_LARGE, FAULT_NOT_IMPLEMENTED, FAULT_OVERLOADED};
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        if (openai_fault(kinds[i], STR(""), STR("")).status == status)
+            return kinds[i];
+    }
+    return FAULT_BAD_REQUEST;
+}
+
+static void error_body(void *app, int status, const char *why, struct buf *out)
+{
+    (void)app;
+    struct openai_fault fault = openai_fault(fault_of_status(status), STR(""), str_z(why));
+    openai_error_body(out, &fault);
+}
+
+const struct server_events SITE_EVENTS = {
+    .on_head = on_head,
+    .on_request = on_request,
+    .on_drain = on_drain,
+    .on_end = on_end,
+    .on_refused = on_refused,
+    .error_body = error_body,
+};
+
+void site_cut_all(struct worker *w)
+{
+    // Cutting a request may end others at once (its connection's): begin anew each time.
+    while (!list_empty(&w->requests)) {
+        struct request *r = list_entry(w->requests.next, struct request, link);
+        list_remove(&r->link);
+        r->why = "shutdown";
+        if (r->relay != NULL)
+            relay_shut_down(r->relay);
+        else
+            exchange_abort(r->x);
+    }
+}

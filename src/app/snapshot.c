@@ -1,0 +1,156 @@
+#include "app/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+
+#define SETTINGS_FILE_BYTES ((size_t)1 << 20)
+
+/* Reads a small file whole. ERR_NOT_FOUND when there is none. */
+static enum err read_file(const char *path, struct buf *out, struct err_info *info)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, "cannot open '%s': %s",
+                       path, strerrordesc_np(errno));
+    enum err e = ERR_OK;
+    for (;;) {
+        if (!buf_reserve(out, 4096)) {
+            e = err_set(info, ERR_TOO_LARGE, "'%s' is larger than %zu bytes", path, out->max);
+            break;
+        }
+        ssize_t n = read(fd, out->p + out->len, 4096);
+        if (n < 0)
+            e = err_set(info, ERR_SYSTEM, "cannot read '%s': %s", path, strerrordesc_np(errno));
+        if (n <= 0)
+            break;
+        out->len += (size_t)n;
+    }
+    close(fd);
+    return e;
+}
+
+/* For config: the content of a file that a setting names. */
+static enum err read_named_file(void *arg, struct arena *a, str path, str *ret,
+                                struct err_info *info)
+{
+    (void)arg;
+    struct buf content;
+    buf_init(&content, SETTINGS_FILE_BYTES);
+    enum err e = read_file(path.p, &content, info); // config's strings end in a zero byte
+    if (e == ERR_OK)
+        *ret = arena_copy(a, buf_str(&content));
+    if (content.p != NULL)
+        crypto_wipe(content.p, content.len);
+    buf_release(&content);
+    return e;
+}
+
+static void warn_kept(void *arg, str name, const char *why)
+{
+    (void)arg;
+    log_warn("setting_kept", LOG_STR("name", name), LOG_STR("why", str_z(why)));
+}
+
+static enum err load_config(struct config *old, struct config **ret, struct err_info *info)
+{
+    struct buf dotenv;
+    buf_init(&dotenv, SETTINGS_FILE_BYTES);
+    enum err e = read_file(".env", &dotenv, info);
+    if (e == ERR_OK || e == ERR_NOT_FOUND) {
+        struct config_sources sources = {.environ = (const char *const *)environ,
+                                         .dotenv = buf_str(&dotenv),
+                                         .read_file = read_named_file};
+        struct config_reload reload = {.old = old, .sources = &sources, .kept = warn_kept};
+        e = old == NULL ? config_load(&sources, ret, info) : config_reload(&reload, ret, info);
+    }
+    buf_release(&dotenv);
+    return e;
+}
+
+/* Config's strings have a zero byte behind their end; NULL for an empty one. */
+static const char *path_z(str path)
+{
+    return path.len > 0 ? path.p : NULL;
+}
+
+static enum err make_tls(struct snapshot *s, struct err_info *info)
+{
+    const struct config *c = s->config;
+    if (c->tls_cert.len > 0) {
+        enum err e =
+            tls_server_context(path_z(c->tls_cert), path_z(c->tls_key), &s->server_tls, info);
+        if (e != ERR_OK)
+            return e;
+    }
+    return tls_client_context(path_z(c->ca_file), &s->client_tls, info);
+}
+
+static enum err finish(struct snapshot *s, struct err_info *info)
+{
+    enum err e = make_tls(s, info);
+    if (e != ERR_OK)
+        return e;
+    const struct config *c = s->config;
+    s->addresses.allow = c->upstream_allow;
+    s->client = (struct client_options){
+        .tls = s->client_tls,
+        .addresses = &s->addresses,
+        .connect_timeout_ms = c->connect_timeout_ms,
+        .http_proxy = c->http_proxy,
+        .https_proxy = c->https_proxy,
+        .no_proxy = c->no_proxy,
+        .user_agent = STR("ollama2openai/" O2O_VERSION),
+    };
+    return client_options_check(&s->client, info);
+}
+
+static enum err make(const struct snapshot *old, struct snapshot **ret, struct err_info *info)
+{
+    struct snapshot *s = xcalloc(1, sizeof(*s));
+    atomic_store(&s->refs, 1);
+    enum err e = load_config(old != NULL ? old->config : NULL, &s->config, info);
+    if (e == ERR_OK)
+        e = finish(s, info);
+    if (e != ERR_OK) {
+        snapshot_release(s);
+        return e;
+    }
+    if (old != NULL)
+        s->addresses.own_listen = old->addresses.own_listen;
+    *ret = s;
+    return ERR_OK;
+}
+
+enum err snapshot_load(struct snapshot **ret, struct err_info *info)
+{
+    return make(NULL, ret, info);
+}
+
+enum err snapshot_reload(const struct snapshot *old, struct snapshot **ret, struct err_info *info)
+{
+    return make(old, ret, info);
+}
+
+struct snapshot *snapshot_acquire(struct snapshot *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void snapshot_release(struct snapshot *s)
+{
+    if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    tls_context_release(s->server_tls);
+    tls_context_release(s->client_tls);
+    config_unref(s->config);
+    free(s);
+}

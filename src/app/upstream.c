@@ -1,0 +1,42 @@
+#include "app/upstream.h"
+
+/* "http://127.0.0.1:11434", where a newcomer's Ollama listens. */
+static const struct url LOCAL_URL = {
+    .host = STR_C("127.0.0.1"),
+    .port = 11434,
+    .authority = STR_C("127.0.0.1:11434"),
+};
+
+const struct url *upstream_url(const struct config *config)
+{
+    return config->upstream_set ? &config->upstream : &LOCAL_URL;
+}
+
+bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t now_ms)
+{
+    if (config->upstream_set)
+        return true;
+    uint64_t due = atomic_load_explicit(&u->next_look_ms, memory_order_relaxed);
+    if (due == 0)
+        return true;
+    // Of the requests that come when the time is over, one wins and looks.
+    return now_ms >= due &&
+           atomic_compare_exchange_strong(&u->next_look_ms, &due, now_ms + UPSTREAM_RETRY_MS);
+}
+
+void upstream_note(struct upstream *u, const struct config *config, bool reached, uint64_t now_ms)
+{
+    // The usual case, an upstream that goes on answering, writes nothing that workers share.
+    if (atomic_load_explicit(&u->failed_last, memory_order_relaxed) == reached)
+        atomic_store(&u->failed_last, !reached);
+    if (config->upstream_set)
+        return;
+    uint64_t due = reached ? 0 : now_ms + UPSTREAM_RETRY_MS;
+    if (!reached || atomic_load_explicit(&u->next_look_ms, memory_order_relaxed) != 0)
+        atomic_store(&u->next_look_ms, due);
+}
+
+bool upstream_is_up(const struct upstream *u)
+{
+    return !atomic_load_explicit(&u->failed_last, memory_order_relaxed);
+}

@@ -1,0 +1,41 @@
+/*
+ * upstream - the Ollama server that is used while there are no keys
+ *
+ * With OLLAMA_BASE_URL it is that one. Without, it is the Ollama of this machine, which may not
+ * be there: it is looked for at the start, and while it does not answer at most one request in
+ * five seconds goes and looks again; the others hear at once that there is no upstream. Nothing is
+ * sent anywhere else without a key.
+ *
+ * Threads: any; the state is atomic.
+ * Time:    the caller passes now_ms.
+ */
+#ifndef APP_UPSTREAM_H
+#define APP_UPSTREAM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/url.h"
+#include "core/config.h"
+
+#define UPSTREAM_RETRY_MS 5000
+
+struct upstream {
+    atomic_bool failed_last;       // the last contact failed
+    _Atomic uint64_t next_look_ms; // while the local server is missing: when to look again
+};
+
+/* Where requests go under `config`. */
+const struct url *upstream_url(const struct config *config);
+
+/* Whether a request may go there now; with the local server missing, true at most every 5 s. */
+bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t now_ms);
+
+/* Reports that the server answered, or that it could not be reached. */
+void upstream_note(struct upstream *u, const struct config *config, bool reached, uint64_t now_ms);
+
+/* Whether it answered when it was last asked. */
+bool upstream_is_up(const struct upstream *u);
+
+#endif

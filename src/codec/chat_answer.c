@@ -1,0 +1,338 @@
+#include "codec/chat_answer.h"
+
+#include <assert.h>
+
+#include "codec/json.h"
+#include "codec/ndjson.h"
+#include "codec/sse.h"
+
+enum {
+    HEAD_MAX = 64 << 10,
+    TAIL_ROOM = 128,                     // what closes a chunk
+    ID_MAX = 256,                        // bytes; a longer id of a tool call is replaced
+    ARGUMENTS_MAX = 4 * NDJSON_LINE_MAX, // written anew, arguments may grow a little
+};
+
+/* How Ollama's ends are called at OpenAI; all others (load, unload, none) are `stop`. */
+static const struct {
+    str native;
+    str openai;
+} FINISH_REASONS[] = {
+    {STR_C("stop"),   STR_C("stop")  },
+    {STR_C("length"), STR_C("length")},
+};
+
+static str finish_reason(str done_reason, bool has_calls)
+{
+    str reason = STR("stop");
+    for (size_t i = 0; i < COUNT_OF(FINISH_REASONS); i++) {
+        if (str_eq(FINISH_REASONS[i].native, done_reason))
+            reason = FINISH_REASONS[i].openai;
+    }
+    return has_calls && !str_eq(reason, STR("length")) ? STR("tool_calls") : reason;
+}
+
+static void put_usage(struct buf *out, const struct ollama_line *line)
+{
+    buf_append(out, STR("\"usage\":{\"prompt_tokens\":"));
+    buf_append_u64(out, line->prompt_tokens);
+    buf_append(out, STR(",\"completion_tokens\":"));
+    buf_append_u64(out, line->completion_tokens);
+    buf_append(out, STR(",\"total_tokens\":"));
+    buf_append_u64(out, line->prompt_tokens + line->completion_tokens);
+    buf_append_char(out, '}');
+}
+
+/* `{"id":…` up to the choices, of a chunk or of a whole answer. */
+static void put_head(struct buf *out, const struct answer_head *head, str object)
+{
+    buf_append(out, STR("{\"id\":"));
+    json_put_string(out, head->id);
+    buf_append(out, STR(",\"object\":"));
+    json_put_string(out, object);
+    buf_append(out, STR(",\"created\":"));
+    buf_append_i64(out, head->created_s);
+    buf_append(out, STR(",\"model\":"));
+    json_put_string(out, head->model);
+    buf_append(out, STR(",\"system_fingerprint\":\"fp_ollama\",\"choices\":["));
+}
+
+/* ---- tool calls ---- */
+
+/* The part of an answer's id that is random. */
+static str id_seed(str answer_id)
+{
+    return str_starts(answer_id, STR("chatcmpl-")) ? str_skip(answer_id, 9) : answer_id;
+}
+
+/* An id that the upstream left out is made of the answer's own, which is unique, and the index. */
+static void put_call_id(struct buf *out, str id, str answer_id, size_t index)
+{
+    if (id.len > 0 && id.len <= ID_MAX) {
+        json_put_string(out, id);
+        return;
+    }
+    buf_append(out, STR("\"call_"));
+    json_put_escaped(out, id_seed(answer_id));
+    buf_append_char(out, '_');
+    buf_append_u64(out, index);
+    buf_append_char(out, '"');
+}
+
+/* Appends the text of a call's arguments; callers always get one, `{}` at least. */
+static void put_arguments_text(struct buf *out, const struct json *call)
+{
+    const struct json *arguments = json_get(json_get(call, STR("function")), STR("arguments"));
+    if (json_kind(arguments) == JSON_STRING && json_str(arguments).len > 0)
+        buf_append(out, json_str(arguments));
+    else if (json_is_null(arguments) || json_kind(arguments) == JSON_STRING)
+        buf_append(out, STR("{}"));
+    else
+        json_put_value(out, arguments);
+}
+
+/* `"id":…,"type":"function","function":{"name":…,"arguments":"`; the text and `"}` follow. */
+static void open_call(struct buf *out, const struct json *call, str answer_id, size_t index)
+{
+    buf_append(out, STR("\"id\":"));
+    put_call_id(out, json_str(json_get(call, STR("id"))), answer_id, index);
+    buf_append(out, STR(",\"type\":\"function\",\"function\":{\"name\":"));
+    json_put_string(out, json_str(json_get(json_get(call, STR("function")), STR("name"))));
+    buf_append(out, STR(",\"arguments\":\""));
+}
+
+/* ---- streams ---- */
+
+void chat_stream_init(struct chat_stream *s, const struct answer_head *head)
+{
+    *s = (struct chat_stream){.reasoning = head->reasoning, .include_usage = head->include_usage};
+    buf_init(&s->head, HEAD_MAX);
+    put_head(&s->head, head, STR("chat.completion.chunk"));
+    assert(buf_ok(&s->head));
+    s->id_at = sizeof("{\"id\":\"") - 1;
+    s->id_len = (uint32_t)head->id.len;
+}
+
+void chat_stream_release(struct chat_stream *s)
+{
+    buf_release(&s->head);
+}
+
+static void open_delta(const struct chat_stream *s, struct buf *out)
+{
+    sse_open(out);
+    buf_append(out, buf_str(&s->head));
+    buf_append(out, STR("{\"index\":0,\"delta\":{"));
+}
+
+static void close_chunk(const struct chat_stream *s, struct buf *out)
+{
+    buf_append(out, s->include_usage ? STR("],\"usage\":null}") : STR("]}"));
+    sse_close(out);
+}
+
+static void close_delta(const struct chat_stream *s, struct buf *out)
+{
+    buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":null}"));
+    close_chunk(s, out);
+}
+
+/* What the line that began at `start` has room for. */
+static size_t room_left(const struct buf *out, size_t start)
+{
+    size_t used = out->len - start + TAIL_ROOM;
+    return used < CHAT_LINE_MAX ? CHAT_LINE_MAX - used : 0;
+}
+
+static void put_role(struct chat_stream *s, struct buf *out)
+{
+    if (s->started)
+        return;
+    s->started = true;
+    open_delta(s, out);
+    buf_append(out, STR("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"));
+    close_delta(s, out);
+}
+
+static void put_field(struct buf *out, str name, str text)
+{
+    json_put_string(out, name);
+    buf_append_char(out, ':');
+    json_put_string(out, text);
+}
+
+static void stream_content(const struct chat_stream *s, str text, struct buf *out)
+{
+    while (text.len > 0 && buf_ok(out)) {
+        size_t start = out->len;
+        open_delta(s, out);
+        size_t n = json_escaped_head(text, room_left(out, start));
+        put_field(out, STR("content"), str_head(text, n));
+        close_delta(s, out);
+        text = str_skip(text, n);
+    }
+}
+
+/* Thinking has a chunk of its own: some clients drop the text of a chunk that has both. */
+static void stream_thinking(const struct chat_stream *s, str text, struct buf *out)
+{
+    bool both = s->reasoning == REASONING_BOTH;
+    while (text.len > 0 && buf_ok(out)) {
+        size_t start = out->len;
+        open_delta(s, out);
+        size_t n = json_escaped_head(text, room_left(out, start) / (both ? 2 : 1));
+        if (s->reasoning != REASONING_PLAIN)
+            put_field(out, STR("reasoning_content"), str_head(text, n));
+        if (both)
+            buf_append_char(out, ',');
+        if (s->reasoning != REASONING_CONTENT)
+            put_field(out, STR("reasoning"), str_head(text, n));
+        close_delta(s, out);
+        text = str_skip(text, n);
+    }
+}
+
+/*
+ * Id, type and name go out once: clients append what they see again. The index counts over the
+ * whole answer, as upstreams may say 0 for every call.
+ */
+static void stream_call(struct chat_stream *s, const struct json *call, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text, ARGUMENTS_MAX);
+    put_arguments_text(&text, call);
+    if (!buf_ok(&text))
+        out->overflowed = true;
+    str rest = buf_str(&text);
+    uint32_t index = s->n_calls++;
+    bool first = true;
+    while (buf_ok(out) && (first || rest.len > 0)) {
+        size_t start = out->len;
+        open_delta(s, out);
+        buf_append(out, STR("\"tool_calls\":[{\"index\":"));
+        buf_append_u64(out, index);
+        buf_append_char(out, ',');
+        if (first)
+            open_call(out, call, str_of(s->head.p + s->id_at, s->id_len), index);
+        else
+            buf_append(out, STR("\"function\":{\"arguments\":\""));
+        size_t n = json_escaped_head(rest, room_left(out, start));
+        json_put_escaped(out, str_head(rest, n));
+        buf_append(out, STR("\"}}]"));
+        close_delta(s, out);
+        rest = str_skip(rest, n);
+        first = false;
+    }
+    buf_release(&text);
+}
+
+static void stream_finish(struct chat_stream *s, const struct ollama_line *line, struct buf *out)
+{
+    open_delta(s, out);
+    buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":"));
+    json_put_string(out, finish_reason(line->done_reason, s->n_calls > 0));
+    buf_append_char(out, '}');
+    close_chunk(s, out);
+    if (s->include_usage) {
+        sse_open(out);
+        buf_append(out, buf_str(&s->head));
+        buf_append(out, STR("],"));
+        put_usage(out, line);
+        buf_append_char(out, '}');
+        sse_close(out);
+    }
+    buf_append(out, SSE_DONE);
+    s->finished = true;
+}
+
+enum chat_step chat_stream_line(struct chat_stream *s, const struct ollama_line *line,
+                                struct buf *out)
+{
+    assert(!line->has_error);
+    bool useful = ollama_line_useful(line);
+    if (s->finished || (!useful && !line->done))
+        return CHAT_STEP_NOTHING;
+    put_role(s, out);
+    stream_thinking(s, line->thinking, out);
+    stream_content(s, line->content, out);
+    struct json_iter it = json_iter(line->tool_calls);
+    const struct json *call = NULL;
+    while (json_next(&it, NULL, &call))
+        stream_call(s, call, out);
+    if (!line->done)
+        return CHAT_STEP_USEFUL;
+    stream_finish(s, line, out);
+    return CHAT_STEP_FINISHED;
+}
+
+void chat_stream_fail(struct chat_stream *s, const struct openai_fault *fault, struct buf *out)
+{
+    if (s->finished)
+        return;
+    s->finished = true;
+    sse_open(out);
+    openai_error_body(out, fault);
+    sse_close(out);
+    buf_append(out, SSE_DONE);
+}
+
+/* ---- whole answers ---- */
+
+static void put_calls(struct buf *out, const struct answer_head *head, const struct json *calls)
+{
+    struct json_iter it = json_iter(calls);
+    const struct json *call = NULL;
+    size_t index = 0;
+    struct buf text;
+    buf_init(&text, ARGUMENTS_MAX);
+    buf_append(out, STR(",\"tool_calls\":["));
+    while (json_next(&it, NULL, &call)) {
+        buf_append(out, index > 0 ? STR(",{") : STR("{"));
+        open_call(out, call, head->id, index++);
+        buf_reset(&text);
+        put_arguments_text(&text, call);
+        if (!buf_ok(&text))
+            out->overflowed = true;
+        json_put_escaped(out, buf_str(&text));
+        buf_append(out, STR("\"}}"));
+    }
+    buf_append_char(out, ']');
+    buf_release(&text);
+}
+
+static void put_message(struct buf *out, const struct answer_head *head,
+                        const struct ollama_line *line)
+{
+    buf_append(out, STR("{\"role\":\"assistant\",\"content\":"));
+    // Null beside tool calls, as OpenAI has it; without them clients need a text.
+    if (line->content.len == 0 && line->tool_calls != NULL)
+        buf_append(out, STR("null"));
+    else
+        json_put_string(out, line->content);
+    buf_append(out, STR(",\"refusal\":null"));
+    if (line->thinking.len > 0 && head->reasoning != REASONING_PLAIN) {
+        buf_append_char(out, ',');
+        put_field(out, STR("reasoning_content"), line->thinking);
+    }
+    if (line->thinking.len > 0 && head->reasoning != REASONING_CONTENT) {
+        buf_append_char(out, ',');
+        put_field(out, STR("reasoning"), line->thinking);
+    }
+    if (line->tool_calls != NULL)
+        put_calls(out, head, line->tool_calls);
+    buf_append_char(out, '}');
+}
+
+void chat_answer_encode(const struct answer_head *head, const struct ollama_line *line,
+                        struct buf *out)
+{
+    assert(!line->has_error);
+    put_head(out, head, STR("chat.completion"));
+    buf_append(out, STR("{\"index\":0,\"message\":"));
+    put_message(out, head, line);
+    buf_append(out, STR(",\"logprobs\":null,\"finish_reason\":"));
+    json_put_string(out, finish_reason(line->done_reason, line->tool_calls != NULL));
+    buf_append(out, STR("}],"));
+    put_usage(out, line);
+    buf_append_char(out, '}');
+}

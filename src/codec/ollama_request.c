@@ -1,0 +1,261 @@
+#include "codec/ollama_request.h"
+
+#include "codec/json.h"
+
+/* Opens the member `key` of an object; `*first` is whether it is the first. */
+static void put_key(struct buf *out, bool *first, str key)
+{
+    if (!*first)
+        buf_append_char(out, ',');
+    *first = false;
+    json_put_string(out, key);
+    buf_append_char(out, ':');
+}
+
+static void put_text(struct buf *out, bool *first, str key, str text)
+{
+    put_key(out, first, key);
+    json_put_string(out, text);
+}
+
+static void put_call(struct buf *out, const struct chat_call *call)
+{
+    bool first = true;
+    buf_append_char(out, '{');
+    if (call->id.len > 0)
+        put_text(out, &first, STR("id"), call->id);
+    put_key(out, &first, STR("function"));
+    buf_append(out, STR("{\"name\":"));
+    json_put_string(out, call->name);
+    buf_append(out, STR(",\"arguments\":"));
+    if (call->arguments != NULL)
+        json_put_value(out, call->arguments);
+    else
+        buf_append(out, STR("{}"));
+    buf_append(out, STR("}}"));
+}
+
+static void put_calls(struct buf *out, const struct chat_message *m)
+{
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < m->n_calls; i++) {
+        if (i > 0)
+            buf_append_char(out, ',');
+        put_call(out, &m->calls[i]);
+    }
+    buf_append_char(out, ']');
+}
+
+/* Base64 was checked when the request was decoded: it goes out without another look. */
+static void put_images(struct buf *out, const struct chat_message *m)
+{
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < m->n_images; i++) {
+        if (i > 0)
+            buf_append_char(out, ',');
+        buf_append_char(out, '"');
+        buf_append(out, m->images[i]);
+        buf_append_char(out, '"');
+    }
+    buf_append_char(out, ']');
+}
+
+static void put_message(struct buf *out, const struct chat_message *m)
+{
+    bool first = true;
+    buf_append_char(out, '{');
+    put_text(out, &first, STR("role"), m->role);
+    put_text(out, &first, STR("content"), m->content);
+    if (m->thinking.len > 0)
+        put_text(out, &first, STR("thinking"), m->thinking);
+    if (m->n_images > 0) {
+        put_key(out, &first, STR("images"));
+        put_images(out, m);
+    }
+    if (m->n_calls > 0) {
+        put_key(out, &first, STR("tool_calls"));
+        put_calls(out, m);
+    }
+    if (m->tool_name.len > 0)
+        put_text(out, &first, STR("tool_name"), m->tool_name);
+    if (m->tool_call_id.len > 0)
+        put_text(out, &first, STR("tool_call_id"), m->tool_call_id);
+    buf_append_char(out, '}');
+}
+
+static void put_messages(struct buf *out, const struct chat_request *req)
+{
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < req->n_messages; i++) {
+        if (i > 0)
+            buf_append_char(out, ',');
+        put_message(out, &req->messages[i]);
+    }
+    buf_append_char(out, ']');
+}
+
+/* Whether a `stop` of the caller's own options has a text at all. */
+static bool stop_is_set(const struct json *v)
+{
+    if (json_kind(v) == JSON_STRING)
+        return json_str(v).len > 0;
+    if (json_kind(v) != JSON_ARRAY)
+        return true;
+    struct json_iter it = json_iter(v);
+    const struct json *item = NULL;
+    while (json_next(&it, NULL, &item)) {
+        if (json_kind(item) != JSON_STRING || json_str(item).len > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the caller's own options say something about `name`. */
+static bool extra_has(const struct chat_request *req, str name)
+{
+    const struct json *v = json_get(req->extra_options, name);
+    if (json_is_null(v))
+        return false;
+    return !str_eq(name, STR("stop")) || stop_is_set(v);
+}
+
+/*
+ * Natively `stop` is an array of texts, an empty one takes the model's own stops away, and an
+ * empty text in it ends every answer at once. What is neither text nor array goes on as it is.
+ */
+static void put_stop(struct buf *out, const struct json *v)
+{
+    if (json_kind(v) != JSON_STRING && json_kind(v) != JSON_ARRAY) {
+        json_put_value(out, v);
+        return;
+    }
+    buf_append_char(out, '[');
+    if (json_kind(v) == JSON_STRING)
+        json_put_value(out, v);
+    struct json_iter it = json_iter(v);
+    const struct json *item = NULL;
+    bool first = true;
+    while (json_next(&it, NULL, &item)) {
+        if (json_kind(item) == JSON_STRING && json_str(item).len == 0)
+            continue;
+        if (!first)
+            buf_append_char(out, ',');
+        first = false;
+        json_put_value(out, item);
+    }
+    buf_append_char(out, ']');
+}
+
+static void put_option(struct buf *out, const struct chat_option *o)
+{
+    switch (o->kind) {
+    case CHAT_VALUE_INTEGER:
+        buf_append_i64(out, o->integer);
+        break;
+    case CHAT_VALUE_JSON:
+        json_put_value(out, o->json);
+        break;
+    case CHAT_VALUE_TEXTS:
+        buf_append_char(out, '[');
+        for (size_t i = 0; i < o->n_texts; i++) {
+            if (i > 0)
+                buf_append_char(out, ',');
+            json_put_string(out, o->texts[i]);
+        }
+        buf_append_char(out, ']');
+        break;
+    }
+}
+
+/* The caller's own options win over what OpenAI's fields say, those over our defaults. */
+static void put_options(struct buf *out, const struct chat_request *req,
+                        const struct ollama_defaults *defaults)
+{
+    bool first = true;
+    bool has_num_ctx = extra_has(req, STR("num_ctx"));
+    buf_append_char(out, '{');
+    for (size_t i = 0; i < req->n_options; i++) {
+        const struct chat_option *o = &req->options[i];
+        has_num_ctx = has_num_ctx || str_eq(o->name, STR("num_ctx"));
+        if (extra_has(req, o->name))
+            continue;
+        put_key(out, &first, o->name);
+        put_option(out, o);
+    }
+    if (defaults->num_ctx > 0 && !has_num_ctx) {
+        put_key(out, &first, STR("num_ctx"));
+        buf_append_i64(out, defaults->num_ctx);
+    }
+    struct json_iter it = json_iter(req->extra_options);
+    const struct json *v = NULL;
+    str name;
+    while (json_next(&it, &name, &v)) {
+        if (!extra_has(req, name))
+            continue;
+        put_key(out, &first, name);
+        if (str_eq(name, STR("stop")))
+            put_stop(out, v);
+        else
+            json_put_value(out, v);
+    }
+    buf_append_char(out, '}');
+}
+
+/* Kinds of tools that Ollama does not know would become nameless functions there. */
+static void put_tools(struct buf *out, const struct json *tools)
+{
+    struct json_iter it = json_iter(tools);
+    const struct json *tool = NULL;
+    bool first = true;
+    buf_append_char(out, '[');
+    while (json_next(&it, NULL, &tool)) {
+        if (!str_eq(json_str(json_get(tool, STR("type"))), STR("function")))
+            continue;
+        if (!first)
+            buf_append_char(out, ',');
+        first = false;
+        json_put_value(out, tool);
+    }
+    buf_append_char(out, ']');
+}
+
+static void put_format(struct buf *out, bool *first, const struct chat_request *req)
+{
+    if (req->format == CHAT_FORMAT_TEXT)
+        return;
+    put_key(out, first, STR("format"));
+    if (req->format == CHAT_FORMAT_JSON)
+        buf_append(out, STR("\"json\""));
+    else
+        json_put_value(out, req->schema);
+}
+
+void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
+                        struct buf *out)
+{
+    bool first = true;
+    buf_append_char(out, '{');
+    put_text(out, &first, STR("model"), req->model);
+    put_key(out, &first, STR("messages"));
+    put_messages(out, req);
+    put_key(out, &first, STR("stream"));
+    buf_append(out, req->stream ? STR("true") : STR("false"));
+    put_format(out, &first, req);
+    if (req->tools != NULL) {
+        put_key(out, &first, STR("tools"));
+        put_tools(out, req->tools);
+    }
+    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
+        put_key(out, &first, STR("options"));
+        put_options(out, req, defaults);
+    }
+    if (req->think != NULL) {
+        put_key(out, &first, STR("think"));
+        json_put_value(out, req->think);
+    }
+    if (req->keep_alive != NULL) {
+        put_key(out, &first, STR("keep_alive"));
+        json_put_value(out, req->keep_alive);
+    }
+    buf_append_char(out, '}');
+}

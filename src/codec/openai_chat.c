@@ -1,0 +1,330 @@
+#include "codec/openai_chat.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "codec/openai_messages.h"
+
+/* What all steps of the decoder work on. */
+struct decoder {
+    struct arena *a;
+    const struct json *body;
+    struct chat_request *req;
+    struct openai_fault *fault;
+};
+
+#define REFUSE(d, param, ...)                                                                      \
+    openai_refuse((d)->a, (d)->fault, FAULT_BAD_REQUEST, (param), __VA_ARGS__)
+
+static enum err refuse_type(const struct decoder *d, str param, const struct json *v,
+                            const char *wanted)
+{
+    return REFUSE(d, param, "'%.*s' must be %s, not %s", STR_ARG(param), wanted,
+                  json_kind_name(json_kind(v)));
+}
+
+/* ---- fields that become native options ---- */
+
+enum option_kind {
+    OPTION_NUMBER,
+    OPTION_INTEGER,
+    OPTION_LIMIT, // an integer for which 0 means none, as if it were absent
+};
+
+/*
+ * Ranges are OpenAI's where it has the field, else wide enough for what models take. Of two rows
+ * for one native option the first that is given wins. A field that is absent is not sent: the
+ * model's own default holds.
+ */
+static const struct option_row {
+    str openai;
+    str native;
+    enum option_kind kind;
+    double lowest;
+    double highest;
+} OPTION_ROWS[] = {
+    {STR_C("temperature"),           STR_C("temperature"),       OPTION_NUMBER,  0,         2        },
+    {STR_C("top_p"),                 STR_C("top_p"),             OPTION_NUMBER,  0,         1        },
+    {STR_C("frequency_penalty"),     STR_C("frequency_penalty"), OPTION_NUMBER,  -2,        2        },
+    {STR_C("presence_penalty"),      STR_C("presence_penalty"),  OPTION_NUMBER,  -2,        2        },
+    {STR_C("seed"),                  STR_C("seed"),              OPTION_INTEGER, -HUGE_VAL, HUGE_VAL },
+    {STR_C("max_completion_tokens"), STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
+    {STR_C("max_tokens"),            STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
+    {STR_C("num_ctx"),               STR_C("num_ctx"),           OPTION_INTEGER, 1,         INT32_MAX},
+    {STR_C("top_k"),                 STR_C("top_k"),             OPTION_INTEGER, -1,        INT32_MAX},
+    {STR_C("min_p"),                 STR_C("min_p"),             OPTION_NUMBER,  0,         1        },
+    {STR_C("repeat_penalty"),        STR_C("repeat_penalty"),    OPTION_NUMBER,  0,         100      },
+};
+
+static_assert(COUNT_OF(OPTION_ROWS) < CHAT_OPTIONS_MAX, "one place is for stop");
+
+static bool has_option(const struct chat_request *req, str name)
+{
+    for (size_t i = 0; i < req->n_options; i++) {
+        if (str_eq(req->options[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static enum err refuse_range(const struct decoder *d, const struct option_row *row)
+{
+    return REFUSE(d, row->openai, "'%.*s' must be between %.10g and %.10g", STR_ARG(row->openai),
+                  row->lowest, row->highest);
+}
+
+static enum err decode_option(const struct decoder *d, const struct option_row *row)
+{
+    const struct json *v = json_get(d->body, row->openai);
+    struct chat_option option = {.name = row->native, .kind = CHAT_VALUE_JSON, .json = v};
+    double number = 0;
+    if (json_is_null(v))
+        return ERR_OK;
+    if (!json_to_double(v, &number))
+        return refuse_type(d, row->openai, v, "a number");
+    if (number < row->lowest || number > row->highest)
+        return refuse_range(d, row);
+    if (row->kind != OPTION_NUMBER) {
+        option.kind = CHAT_VALUE_INTEGER;
+        if (!json_to_i64(v, &option.integer))
+            return REFUSE(d, row->openai, "'%.*s' must be a 64-bit integer", STR_ARG(row->openai));
+        if (row->kind == OPTION_LIMIT && option.integer == 0)
+            return ERR_OK;
+    }
+    if (!has_option(d->req, row->native))
+        d->req->options[d->req->n_options++] = option;
+    return ERR_OK;
+}
+
+static enum err decode_options(const struct decoder *d)
+{
+    for (size_t i = 0; i < COUNT_OF(OPTION_ROWS); i++) {
+        enum err err = decode_option(d, &OPTION_ROWS[i]);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* Empty texts are dropped, and so is a list of none: natively they would do harm. */
+static enum err decode_stop(const struct decoder *d)
+{
+    const struct json *v = json_get(d->body, STR("stop"));
+    bool is_list = json_kind(v) == JSON_ARRAY;
+    if (json_is_null(v))
+        return ERR_OK;
+    if (!is_list && json_kind(v) != JSON_STRING)
+        return refuse_type(d, STR("stop"), v, "a string or an array of strings");
+    str *texts = arena_new(d->a, str, is_list ? json_size(v) : 1);
+    if (texts == NULL)
+        return REFUSE(d, STR("stop"), "too many stop texts");
+    size_t n = 0;
+    if (json_str(v).len > 0)
+        texts[n++] = json_str(v);
+    struct json_iter it = is_list ? json_iter(v) : (struct json_iter){0};
+    const struct json *item = NULL;
+    while (json_next(&it, NULL, &item)) {
+        if (json_kind(item) != JSON_STRING)
+            return refuse_type(d, STR("stop"), item, "an array of strings");
+        if (json_str(item).len > 0)
+            texts[n++] = json_str(item);
+    }
+    if (n > 0)
+        d->req->options[d->req->n_options++] = (struct chat_option){
+            .name = STR("stop"), .kind = CHAT_VALUE_TEXTS, .texts = texts, .n_texts = n};
+    return ERR_OK;
+}
+
+/* ---- fields of their own ---- */
+
+static enum err decode_model(const struct decoder *d)
+{
+    const struct json *v = json_get(d->body, STR("model"));
+    str model = json_str(v);
+    if (json_is_null(v) || (json_kind(v) == JSON_STRING && model.len == 0))
+        return openai_refuse(d->a, d->fault, FAULT_MISSING_PARAMETER, STR("model"),
+                             "'model' is missing");
+    if (json_kind(v) != JSON_STRING)
+        return refuse_type(d, STR("model"), v, "a string");
+    if (model.len > OPENAI_MODEL_MAX)
+        return REFUSE(d, STR("model"), "'model' is longer than %d bytes", OPENAI_MODEL_MAX);
+    for (size_t i = 0; i < model.len; i++) {
+        if ((unsigned char)model.p[i] < 0x20 || model.p[i] == 0x7F)
+            return REFUSE(d, STR("model"), "'model' has a control character");
+    }
+    d->req->model = model;
+    return ERR_OK;
+}
+
+/* A boolean that may be absent. */
+static enum err decode_bool(const struct decoder *d, const struct json *v, str param, bool *ret)
+{
+    if (json_is_null(v) || json_to_bool(v, ret))
+        return ERR_OK;
+    return refuse_type(d, param, v, "a boolean");
+}
+
+static enum err decode_stream(const struct decoder *d)
+{
+    const struct json *options = json_get(d->body, STR("stream_options"));
+    enum err err = decode_bool(d, json_get(d->body, STR("stream")), STR("stream"), &d->req->stream);
+    if (err != ERR_OK)
+        return err;
+    if (!json_is_null(options) && json_kind(options) != JSON_OBJECT)
+        return refuse_type(d, STR("stream_options"), options, "an object");
+    return decode_bool(d, json_get(options, STR("include_usage")),
+                       STR("stream_options.include_usage"), &d->req->include_usage);
+}
+
+static enum err decode_schema(const struct decoder *d, const struct json *format)
+{
+    const struct json *schema = json_get(json_get(format, STR("json_schema")), STR("schema"));
+    str param = STR("response_format.json_schema.schema");
+    if (json_kind(schema) != JSON_OBJECT)
+        return REFUSE(d, param, "'%.*s' must be a JSON schema", STR_ARG(param));
+    d->req->format = CHAT_FORMAT_SCHEMA;
+    d->req->schema = schema;
+    return ERR_OK;
+}
+
+static enum err decode_format(const struct decoder *d)
+{
+    const struct json *format = json_get(d->body, STR("response_format"));
+    if (json_is_null(format))
+        return ERR_OK;
+    if (json_kind(format) != JSON_OBJECT)
+        return refuse_type(d, STR("response_format"), format, "an object");
+    str type = str_trim_ws(json_str(json_get(format, STR("type"))));
+    if (str_ieq(type, STR("json_schema")))
+        return decode_schema(d, format);
+    if (str_ieq(type, STR("json_object")))
+        d->req->format = CHAT_FORMAT_JSON;
+    else if (!str_ieq(type, STR("text")))
+        return REFUSE(d, STR("response_format.type"),
+                      "'response_format.type' must be 'text', 'json_object' or 'json_schema'");
+    return ERR_OK;
+}
+
+static enum err decode_tool(const struct decoder *d, size_t i, const struct json *tool,
+                            bool *is_function)
+{
+    const struct json *function = json_get(tool, STR("function"));
+    *is_function = str_eq(json_str(json_get(tool, STR("type"))), STR("function"));
+    if (json_kind(tool) != JSON_OBJECT)
+        return REFUSE(d, arena_printf(d->a, "tools[%zu]", i), "'tools[%zu]' must be an object", i);
+    if (*is_function && json_str(json_get(function, STR("name"))).len == 0)
+        return REFUSE(d, arena_printf(d->a, "tools[%zu].function.name", i),
+                      "'tools[%zu].function.name' must be the name of a function", i);
+    return ERR_OK;
+}
+
+/* To leave the tools out is the only way to tell Ollama that none may be called. */
+static enum err decode_tools(const struct decoder *d)
+{
+    const struct json *tools = json_get(d->body, STR("tools"));
+    if (!json_is_null(tools) && json_kind(tools) != JSON_ARRAY)
+        return refuse_type(d, STR("tools"), tools, "an array");
+    bool any = false;
+    struct json_iter it = json_iter(tools);
+    const struct json *tool = NULL;
+    for (size_t i = 0; json_next(&it, NULL, &tool); i++) {
+        bool is_function = false;
+        enum err err = decode_tool(d, i, tool, &is_function);
+        if (err != ERR_OK)
+            return err;
+        any = any || is_function;
+    }
+    if (any && !str_eq(json_str(json_get(d->body, STR("tool_choice"))), STR("none")))
+        d->req->tools = tools;
+    return ERR_OK;
+}
+
+/* What Ollama's users know and OpenAI does not; the values are for Ollama to judge. */
+static enum err decode_native(const struct decoder *d)
+{
+    const struct json *think = json_get(d->body, STR("think"));
+    const struct json *keep_alive = json_get(d->body, STR("keep_alive"));
+    const struct json *options = json_get(d->body, STR("options"));
+    if (!json_is_null(think)) {
+        if (json_kind(think) != JSON_BOOL && json_kind(think) != JSON_STRING)
+            return refuse_type(d, STR("think"), think, "a boolean or a string");
+        d->req->think = think;
+    }
+    if (!json_is_null(keep_alive)) {
+        if (json_kind(keep_alive) != JSON_NUMBER && json_kind(keep_alive) != JSON_STRING)
+            return refuse_type(d, STR("keep_alive"), keep_alive, "a number or a string");
+        d->req->keep_alive = keep_alive;
+    }
+    if (!json_is_null(options)) {
+        if (json_kind(options) != JSON_OBJECT)
+            return refuse_type(d, STR("options"), options, "an object");
+        d->req->extra_options = options;
+    }
+    return ERR_OK;
+}
+
+/* Fields whose neutral values are let through and whose others we cannot honour. */
+static enum err decode_unsupported(const struct decoder *d)
+{
+    const struct json *n = json_get(d->body, STR("n"));
+    const struct json *bias = json_get(d->body, STR("logit_bias"));
+    int64_t choices = 1;
+    if (!json_is_null(n) && (!json_to_i64(n, &choices) || choices < 1))
+        return REFUSE(d, STR("n"), "'n' must be a positive integer");
+    if (choices > 1)
+        return openai_refuse(d->a, d->fault, FAULT_UNSUPPORTED, STR("n"),
+                             "'n' above 1 is not supported: send the request again instead");
+    if (!json_is_null(bias) && json_kind(bias) != JSON_OBJECT)
+        return refuse_type(d, STR("logit_bias"), bias, "an object");
+    if (json_size(bias) > 0)
+        return openai_refuse(d->a, d->fault, FAULT_UNSUPPORTED, STR("logit_bias"),
+                             "'logit_bias' is not supported");
+    return ERR_OK;
+}
+
+static enum err decode_messages(const struct decoder *d)
+{
+    return openai_messages_decode(d->a, json_get(d->body, STR("messages")), d->req, d->fault);
+}
+
+enum err openai_chat_decode(struct arena *a, const struct json *body, struct chat_request *ret,
+                            struct openai_fault *fault)
+{
+    static enum err (*const STEPS[])(const struct decoder *) = {
+        decode_model,  decode_messages, decode_stream, decode_options,     decode_stop,
+        decode_format, decode_tools,    decode_native, decode_unsupported,
+    };
+    struct chat_request req = {0};
+    const struct decoder d = {.a = a, .body = body, .req = &req, .fault = fault};
+    for (size_t i = 0; i < COUNT_OF(STEPS); i++) {
+        enum err err = STEPS[i](&d);
+        if (err != ERR_OK)
+            return err;
+    }
+    *ret = req;
+    return ERR_OK;
+}
+
+enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct json **ret,
+                           struct openai_fault *fault)
+{
+    struct err_info info = {0};
+    const struct json *body = NULL;
+    enum err err = json_parse_in_place(a, text, len, JSON_STRICT, &body, &info);
+    if (err == ERR_TOO_LARGE) {
+        *fault = openai_fault(FAULT_TOO_LARGE, (str){0}, (str){0});
+        return err;
+    }
+    if (err != ERR_OK && info.offset > 0)
+        return openai_refuse(a, fault, FAULT_BAD_REQUEST, (str){0},
+                             "the body is not valid JSON: %s at byte %zu", info.text, info.offset);
+    if (err != ERR_OK)
+        return openai_refuse(a, fault, FAULT_BAD_REQUEST, (str){0},
+                             "the body is not valid JSON: %s", info.text);
+    if (json_kind(body) != JSON_OBJECT)
+        return openai_refuse(a, fault, FAULT_BAD_REQUEST, (str){0},
+                             "the body must be a JSON object, not %s",
+                             json_kind_name(json_kind(body)));
+    *ret = body;
+    return ERR_OK;
+}

@@ -1,0 +1,633 @@
+#include "net/http1.h"
+
+#include <assert.h>
+#include <llhttp.h>
+#include <stdlib.h>
+
+#include "net/http1_check.h"
+
+#include "base/xalloc.h"
+
+/*
+ * The head is copied into one piece of memory, line by line as it comes, and llhttp reads it from
+ * there. So its fields can be cut out of that text once llhttp has found it sound, limits hold on
+ * the bytes as they were sent, and a message that came in one piece costs one allocation.
+ */
+struct http1_head_store {
+    struct http1_message message;
+    bool whole; // `message` is filled in
+    size_t len;
+    size_t cap;                                         // of text, the fields behind it included
+    _Alignas(_Alignof(struct http1_field)) char text[]; // then, aligned, the fields
+};
+
+enum phase {
+    PHASE_START,    // nothing yet
+    PHASE_START_CR, // the CR of an empty line that is allowed before a request
+    PHASE_LINE,     // that line was seen: now the request must come
+    PHASE_HEAD,
+    PHASE_BODY,
+};
+
+struct limits {
+    size_t line_bytes;
+    size_t field_bytes;
+    size_t head_bytes;
+    size_t n_fields;
+};
+
+static const struct limits LIMITS[] = {
+    [HTTP1_REQUEST] = {HTTP1_LINE_BYTES, HTTP1_FIELD_BYTES,         HTTP1_HEAD_BYTES,          HTTP1_FIELDS},
+    [HTTP1_RESPONSE] = {HTTP1_LINE_BYTES, HTTP1_RESPONSE_HEAD_BYTES, HTTP1_RESPONSE_HEAD_BYTES,
+                       HTTP1_RESPONSE_FIELDS                                                               },
+};
+
+_Static_assert(sizeof(llhttp_t) <= HTTP1_MACHINE_BYTES, "struct http1 must hold llhttp's state");
+_Static_assert(_Alignof(llhttp_t) <= 8, "struct http1 must align llhttp's state");
+
+static llhttp_t *machine_of(struct http1 *h)
+{
+    return (llhttp_t *)(void *)h->machine;
+}
+
+static void set_fault(struct http1 *h, int status, const char *why)
+{
+    if (h->fault != 0)
+        return;
+    h->fault = h->kind == HTTP1_RESPONSE ? 502 : status;
+    h->why = why;
+}
+
+/* ---- llhttp's callbacks ---- */
+
+static bool method_is_known(struct http1 *h, enum http1_method *ret)
+{
+    switch (llhttp_get_method(machine_of(h))) {
+    case HTTP_GET:
+        *ret = HTTP1_GET;
+        return true;
+    case HTTP_HEAD:
+        *ret = HTTP1_HEAD;
+        return true;
+    case HTTP_POST:
+        *ret = HTTP1_POST;
+        return true;
+    case HTTP_PUT:
+        *ret = HTTP1_PUT;
+        return true;
+    case HTTP_PATCH:
+        *ret = HTTP1_PATCH;
+        return true;
+    case HTTP_DELETE:
+        *ret = HTTP1_DELETE;
+        return true;
+    case HTTP_OPTIONS:
+        *ret = HTTP1_OPTIONS;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the first line says. llhttp also takes HTTP/0.9, 2.0, and methods of other protocols. */
+static void check_first_line(struct http1 *h)
+{
+    const llhttp_t *m = machine_of(h);
+    enum http1_method method;
+    if (m->http_major != 1 || m->http_minor > 1)
+        set_fault(h, 400, "the version is neither HTTP/1.0 nor HTTP/1.1");
+    else if (h->kind == HTTP1_REQUEST && !method_is_known(h, &method))
+        set_fault(h, 501, "the method is not implemented");
+}
+
+static int on_version_complete(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    check_first_line(h);
+    return h->fault != 0 ? HPE_USER : 0;
+}
+
+static int on_headers_complete(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    // Nothing is ever upgraded: an Upgrade field is like any other.
+    m->upgrade = 0;
+    if (h->kind == HTTP1_RESPONSE && (h->answer_to_head || m->status_code < 200 ||
+                                      m->status_code == 204 || m->status_code == 304))
+        m->flags |= F_SKIPBODY;
+    return HPE_PAUSED;
+}
+
+static bool too_much_without_body(struct http1 *h)
+{
+    if (h->unbodied_bytes > HTTP1_HEAD_BYTES)
+        set_fault(h, 431, "a chunk extension or the trailers are too long");
+    return h->fault != 0;
+}
+
+static int on_body(llhttp_t *m, const char *at, size_t n)
+{
+    struct http1 *h = m->data;
+    h->unbodied_bytes += (uint32_t)(at - h->body_end);
+    if (too_much_without_body(h))
+        return HPE_USER;
+    h->unbodied_bytes = 0;
+    h->body_end = at + n;
+    int status = h->events->on_body(h->arg, str_of(at, n));
+    if (status != 0)
+        set_fault(h, status, "the body was refused");
+    return h->fault != 0 ? HPE_USER : 0;
+}
+
+static int on_header_field_complete(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    if (h->phase != PHASE_BODY)
+        return 0;
+    if (++h->n_trailers > HTTP1_FIELDS)
+        set_fault(h, 431, "there are too many trailers");
+    return h->fault != 0 ? HPE_USER : 0;
+}
+
+static int on_message_complete(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    h->complete = true;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t SETTINGS = {
+    .on_version_complete = on_version_complete,
+    .on_header_field_complete = on_header_field_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* ---- faults ---- */
+
+static bool is_token_char(char c)
+{
+    char low = ascii_lower(c);
+    return (low >= 'a' && low <= 'z') || ascii_is_digit(c) ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+/* A method that we do not know is 501; bytes that cannot be one are 400. */
+static void set_method_fault(struct http1 *h)
+{
+    const char *at = h->head->text, *last = llhttp_get_error_pos(machine_of(h));
+    while (at < last && is_token_char(*at))
+        at++;
+    if (is_token_char(*at))
+        set_fault(h, 501, "the method is not implemented");
+    else
+        set_fault(h, 400, "the request line is malformed");
+}
+
+static void set_machine_fault(struct http1 *h, llhttp_errno_t code)
+{
+    switch (code) {
+    case HPE_INVALID_METHOD:
+        set_method_fault(h);
+        break;
+    case HPE_INVALID_URL:
+        set_fault(h, 400, "the request target is malformed");
+        break;
+    case HPE_INVALID_VERSION:
+    case HPE_INVALID_CONSTANT:
+    case HPE_INVALID_STATUS:
+        set_fault(h, 400, "the first line is malformed");
+        break;
+    case HPE_CR_EXPECTED:
+    case HPE_LF_EXPECTED:
+        set_fault(h, 400, "a line does not end with CR LF");
+        break;
+    case HPE_INVALID_HEADER_TOKEN:
+    case HPE_UNEXPECTED_SPACE:
+        set_fault(h, 400, "a header field is malformed");
+        break;
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        set_fault(h, 400, "Content-Length is malformed, doubled or contradicted");
+        break;
+    case HPE_INVALID_TRANSFER_ENCODING:
+        set_fault(h, 400, "Transfer-Encoding is malformed or contradicted");
+        break;
+    case HPE_INVALID_CHUNK_SIZE:
+        set_fault(h, 400, "a chunk size is malformed");
+        break;
+    default:
+        set_fault(h, 400, "the message is malformed");
+        break;
+    }
+}
+
+/* ---- the head ---- */
+
+/* How much of a slice belongs to the head, and what is wrong with what follows. */
+struct scan {
+    size_t n;
+    bool whole; // the empty line is in
+    struct http1_fault fault;
+};
+
+static size_t room_below(size_t limit, size_t used)
+{
+    return used < limit ? limit - used : 0;
+}
+
+/* How many more bytes the line in hand may have, without its end. */
+static size_t line_room(const struct http1 *h)
+{
+    const struct limits *l = &LIMITS[h->kind];
+    if (h->n_lines == 0)
+        return room_below(l->line_bytes, h->line_bytes);
+    // Two bytes of the total are for the line's end.
+    size_t line = room_below(l->field_bytes, h->line_bytes);
+    size_t total = room_below(l->head_bytes, h->head_bytes + h->line_bytes + 2);
+    return line < total ? line : total;
+}
+
+/*
+ * Accounts for `n` bytes of a line, its end (if `ends`) included. Sets `s->fault` at a limit, with
+ * only the bytes below it in s->n: so what is found does not depend on how the input is cut.
+ */
+static void scan_line(struct http1 *h, const char *p, size_t n, bool ends, struct scan *s)
+{
+    const struct limits *l = &LIMITS[h->kind];
+    if (h->n_lines > 0 && h->line_bytes == 0 && (p[0] == ' ' || p[0] == '\t')) {
+        s->fault = (struct http1_fault){400, "a header field is folded"};
+        return;
+    }
+    char before_end = n >= 2 ? p[n - 2] : h->last_byte;
+    if (ends && (h->line_bytes + n < 2 || before_end != '\r')) {
+        s->fault = (struct http1_fault){400, "a line does not end with CR LF"};
+        return;
+    }
+    size_t total = h->line_bytes + n;
+    bool empty = ends && total == 2;
+    size_t ending = ends ? 2 : (p[n - 1] == '\r' ? 1 : 0);
+    size_t text = total - (ending < total ? ending : total);
+    if (!empty && h->n_lines > l->n_fields) {
+        s->fault = (struct http1_fault){431, "there are too many header fields"};
+        return;
+    }
+    size_t room = line_room(h);
+    if (!empty && text > h->line_bytes && text - h->line_bytes > room) {
+        s->n += room;
+        s->fault = h->n_lines == 0 ? (struct http1_fault){414, "the request line is too long"}
+                                   : (struct http1_fault){431, "the header fields are too long"};
+        return;
+    }
+    s->n += n;
+    h->last_byte = p[n - 1];
+    h->line_bytes = (uint32_t)total;
+    if (!ends)
+        return;
+    if (empty && h->n_lines == 0) {
+        s->fault = (struct http1_fault){400, "the request line is empty"};
+        return;
+    }
+    s->whole = empty;
+    h->head_bytes += h->n_lines > 0 && !empty ? (uint32_t)total : 0;
+    h->n_lines += !empty;
+    h->line_bytes = 0;
+}
+
+static struct scan scan_head(struct http1 *h, str data)
+{
+    struct scan s = {0};
+    while (s.n < data.len && !s.whole && s.fault.status == 0) {
+        const char *p = data.p + s.n;
+        const char *lf = memchr(p, '\n', data.len - s.n);
+        size_t n = lf != NULL ? (size_t)(lf - p) + 1 : data.len - s.n;
+        scan_line(h, p, n, lf != NULL, &s);
+    }
+    return s;
+}
+
+static size_t align_field(size_t n)
+{
+    return (n + _Alignof(struct http1_field) - 1) & ~(_Alignof(struct http1_field) - 1);
+}
+
+/* Adds `s` to the head's text; with the head's last piece comes the room for its fields. */
+static void store_text(struct http1 *h, str s, bool whole)
+{
+    struct http1_head_store *store = h->head;
+    size_t len = store != NULL ? store->len : 0;
+    size_t need = len + s.len;
+    if (whole)
+        need = align_field(need) + h->n_lines * sizeof(struct http1_field);
+    else
+        need = need < 512 ? 1024 : 2 * need;
+    if (store == NULL || store->cap < need) {
+        store = xrealloc(store, sizeof(*store) + need);
+        if (h->head == NULL)
+            *store = (struct http1_head_store){0};
+        store->cap = need;
+        h->head = store;
+    }
+    if (s.len > 0)
+        memcpy(store->text + store->len, s.p, s.len);
+    store->len += s.len;
+}
+
+/* The line at the start of `*rest`, without its end, which llhttp has checked to be CR LF. */
+static str take_line(str *rest)
+{
+    str line;
+    str_cut(*rest, '\n', &line, rest);
+    return str_head(line, line.len > 0 ? line.len - 1 : 0);
+}
+
+/* The request target: what stands between the first and the last space. */
+static str target_of(str line)
+{
+    size_t from = str_find_char(line, ' ') + 1;
+    size_t to = line.len;
+    while (to > from && line.p[to - 1] != ' ')
+        to--;
+    return to > from ? str_of(line.p + from, to - 1 - from) : (str){0};
+}
+
+/* Cuts target and fields out of a head that llhttp has read without complaint. */
+static void cut_head(struct http1 *h)
+{
+    struct http1_head_store *store = h->head;
+    struct http1_message *m = &store->message;
+    struct http1_field *fields = (void *)(store->text + align_field(store->len));
+    str rest = str_of(store->text, store->len);
+    str line = take_line(&rest);
+    if (h->kind == HTTP1_REQUEST)
+        m->target = target_of(line);
+    m->fields = fields;
+    for (line = take_line(&rest); line.len > 0; line = take_line(&rest)) {
+        str name, value;
+        str_cut(line, ':', &name, &value);
+        fields[m->n_fields++] = (struct http1_field){name, str_trim(value)};
+    }
+}
+
+/* Two parsers have read the framing, llhttp and ours: they must agree. */
+static bool framing_agrees(struct http1 *h, const struct http1_message *m)
+{
+    const llhttp_t *machine = machine_of(h);
+    if (m->chunked != ((machine->flags & F_CHUNKED) != 0))
+        return false;
+    if (m->has_length != ((machine->flags & F_CONTENT_LENGTH) != 0))
+        return false;
+    return !m->has_length || m->length_bytes == machine->content_length;
+}
+
+static void check_head(struct http1 *h)
+{
+    struct http1_message *m = &h->head->message;
+    const llhttp_t *machine = machine_of(h);
+    check_first_line(h);
+    if (h->fault != 0)
+        return;
+    cut_head(h);
+    method_is_known(h, &m->method);
+    m->status = machine->status_code;
+    m->http10 = machine->http_minor == 0;
+    m->keep_alive =
+        llhttp_should_keep_alive(machine) != 0 && (machine->flags & F_CONNECTION_CLOSE) == 0;
+
+    struct http1_fault f = http1_check_fields(m, h->kind);
+    if (f.status == 0 && h->kind == HTTP1_REQUEST)
+        f = http1_check_target(m);
+    if (f.status == 0 && !framing_agrees(h, m))
+        f = (struct http1_fault){400, "the framing of the message is in doubt"};
+    if (f.status == 0 && h->kind == HTTP1_RESPONSE && m->status == 101)
+        f = (struct http1_fault){400, "the protocol was switched without being asked to"};
+    if (f.status != 0)
+        set_fault(h, f.status, f.why);
+    h->head->whole = f.status == 0;
+}
+
+/* Gives llhttp the part of the head's text that begins at `from`. */
+static void run_head(struct http1 *h, size_t from, bool whole)
+{
+    llhttp_errno_t code = llhttp_execute(machine_of(h), h->head->text + from, h->head->len - from);
+    bool paused = code == HPE_PAUSED;
+    if (code != HPE_OK && !paused)
+        set_machine_fault(h, code);
+    else if (paused != whole)
+        set_fault(h, 400, "the end of the head is in doubt");
+    else if (h->n_lines > 0)
+        check_first_line(h); // HTTP/0.9 has no version that llhttp would report
+}
+
+static size_t feed_head(struct http1 *h, str data)
+{
+    struct scan s = scan_head(h, data);
+    size_t from = h->head != NULL ? h->head->len : 0;
+    if (s.n > 0) {
+        store_text(h, str_head(data, s.n), s.whole);
+        run_head(h, from, s.whole);
+    }
+    if (s.fault.status != 0)
+        set_fault(h, s.fault.status, s.fault.why);
+    if (h->fault != 0 || !s.whole)
+        return s.n;
+
+    check_head(h);
+    if (h->fault != 0)
+        return s.n;
+    h->phase = PHASE_BODY;
+    int status = h->events->on_head(h->arg, &h->head->message);
+    if (status != 0)
+        set_fault(h, status, "the request was refused");
+    llhttp_resume(machine_of(h));
+    return s.n;
+}
+
+/* One empty line before a request is ignored (RFC 9112 section 2.2). */
+static size_t feed_start(struct http1 *h, str data)
+{
+    char c = data.p[0];
+    if (h->phase == PHASE_START_CR) {
+        if (c != '\n')
+            set_fault(h, 400, "a line does not end with CR LF");
+        h->phase = PHASE_LINE;
+        return 1;
+    }
+    if (h->phase == PHASE_START && h->kind == HTTP1_REQUEST && c == '\r') {
+        h->phase = PHASE_START_CR;
+        return 1;
+    }
+    h->phase = PHASE_HEAD;
+    h->in_message = true;
+    return 0;
+}
+
+/* ---- the body ---- */
+
+static size_t feed_body(struct http1 *h, str data)
+{
+    h->body_end = data.p;
+    llhttp_errno_t code = llhttp_execute(machine_of(h), data.p, data.len);
+    if (h->fault != 0)
+        return 0;
+    if (code != HPE_OK && code != HPE_PAUSED) {
+        set_machine_fault(h, code);
+        return 0;
+    }
+    const char *end = code == HPE_PAUSED ? llhttp_get_error_pos(machine_of(h)) : NULL;
+    size_t taken = end != NULL ? (size_t)(end - data.p) : data.len;
+    h->unbodied_bytes += (uint32_t)(data.p + taken - h->body_end);
+    if (too_much_without_body(h))
+        h->complete = false;
+    return taken;
+}
+
+/* ---- outside ---- */
+
+static void restart(struct http1 *h)
+{
+    h->phase = PHASE_START;
+    h->last_byte = '\0';
+    h->n_trailers = 0;
+    h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
+    h->complete = h->in_message = false;
+}
+
+void http1_init(struct http1 *h, enum http1_kind kind, const struct http1_events *events, void *arg)
+{
+    *h = (struct http1){.events = events, .arg = arg, .kind = kind};
+    llhttp_init(machine_of(h), kind == HTTP1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &SETTINGS);
+    machine_of(h)->data = h;
+    restart(h);
+}
+
+void http1_release(struct http1 *h)
+{
+    http1_drop_head(h);
+}
+
+size_t http1_feed(struct http1 *h, str data)
+{
+    size_t taken = 0;
+    if (h->complete)
+        return 0;
+    while (taken < data.len && h->phase < PHASE_HEAD && h->fault == 0)
+        taken += feed_start(h, str_skip(data, taken));
+    if (taken < data.len && h->phase == PHASE_HEAD && h->fault == 0)
+        taken += feed_head(h, str_skip(data, taken));
+    // Without a body, llhttp ends the message on no bytes at all.
+    if (h->phase == PHASE_BODY && h->fault == 0 && !h->complete)
+        taken += feed_body(h, str_skip(data, taken));
+    if (h->complete && h->fault == 0)
+        h->events->on_complete(h->arg);
+    return taken;
+}
+
+bool http1_feed_eof(struct http1 *h)
+{
+    if (h->fault != 0)
+        return false;
+    if (h->complete || !h->in_message)
+        return true;
+    if (h->phase != PHASE_BODY)
+        return false;
+    h->complete = false;
+    llhttp_finish(machine_of(h));
+    if (!h->complete)
+        return false;
+    h->events->on_complete(h->arg);
+    return true;
+}
+
+void http1_next(struct http1 *h)
+{
+    assert(h->fault == 0);
+    http1_drop_head(h);
+    llhttp_reset(machine_of(h));
+    restart(h);
+}
+
+const struct http1_message *http1_message(const struct http1 *h)
+{
+    return h->head != NULL && h->head->whole ? &h->head->message : NULL;
+}
+
+void http1_drop_head(struct http1 *h)
+{
+    free(h->head);
+    h->head = NULL;
+}
+
+str http1_find(const struct http1_message *m, str name)
+{
+    for (size_t i = 0; i < m->n_fields; i++) {
+        if (str_ieq(m->fields[i].name, name))
+            return m->fields[i].value;
+    }
+    return (str){0};
+}
+
+str http1_method_name(enum http1_method method)
+{
+    static const str NAMES[] = {
+        [HTTP1_GET] = STR_C("GET"),         [HTTP1_HEAD] = STR_C("HEAD"),
+        [HTTP1_POST] = STR_C("POST"),       [HTTP1_PUT] = STR_C("PUT"),
+        [HTTP1_PATCH] = STR_C("PATCH"),     [HTTP1_DELETE] = STR_C("DELETE"),
+        [HTTP1_OPTIONS] = STR_C("OPTIONS"),
+    };
+    return NAMES[method];
+}
+
+str http1_reason(int status)
+{
+    static const struct {
+        int status;
+        str reason;
+    } REASONS[] = {
+        {100, STR_C("Continue")                       },
+        {200, STR_C("OK")                             },
+        {201, STR_C("Created")                        },
+        {202, STR_C("Accepted")                       },
+        {204, STR_C("No Content")                     },
+        {206, STR_C("Partial Content")                },
+        {301, STR_C("Moved Permanently")              },
+        {302, STR_C("Found")                          },
+        {303, STR_C("See Other")                      },
+        {304, STR_C("Not Modified")                   },
+        {307, STR_C("Temporary Redirect")             },
+        {308, STR_C("Permanent Redirect")             },
+        {400, STR_C("Bad Request")                    },
+        {401, STR_C("Unauthorized")                   },
+        {402, STR_C("Payment Required")               },
+        {403, STR_C("Forbidden")                      },
+        {404, STR_C("Not Found")                      },
+        {405, STR_C("Method Not Allowed")             },
+        {406, STR_C("Not Acceptable")                 },
+        {408, STR_C("Request Timeout")                },
+        {409, STR_C("Conflict")                       },
+        {410, STR_C("Gone")                           },
+        {411, STR_C("Length Required")                },
+        {413, STR_C("Content Too Large")              },
+        {414, STR_C("URI Too Long")                   },
+        {415, STR_C("Unsupported Media Type")         },
+        {417, STR_C("Expectation Failed")             },
+        {422, STR_C("Unprocessable Content")          },
+        {429, STR_C("Too Many Requests")              },
+        {431, STR_C("Request Header Fields Too Large")},
+        {499, STR_C("Client Closed Request")          },
+        {500, STR_C("Internal Server Error")          },
+        {501, STR_C("Not Implemented")                },
+        {502, STR_C("Bad Gateway")                    },
+        {503, STR_C("Service Unavailable")            },
+        {504, STR_C("Gateway Timeout")                },
+        {505, STR_C("HTTP Version Not Supported")     },
+        {507, STR_C("Insufficient Storage")           },
+        {508, STR_C("Loop Detected")                  },
+    };
+    for (size_t i = 0; i < COUNT_OF(REASONS); i++) {
+        if (REASONS[i].status == status)
+            return REASONS[i].reason;
+    }
+    return STR("Unknown");
+}

@@ -1,0 +1,111 @@
+#include "unit.h"
+
+static void test_str__compares(void **state)
+{
+    (void)state;
+    assert_true(str_eq(STR("abc"), STR("abc")));
+    assert_false(str_eq(STR("abc"), STR("abd")));
+    assert_false(str_eq(STR("abc"), STR("ab")));
+    assert_true(str_ieq(STR("Content-LENGTH"), STR("content-length")));
+    assert_false(str_ieq(STR("content-lengt"), STR("content-length")));
+    assert_true(str_starts(STR("abc"), STR("")));
+    assert_false(str_starts(STR("ab"), STR("abc")));
+    assert_true(str_ends(STR("abc"), STR("bc")));
+    assert_true(str_icontains(STR("xx Usage LIMIT"), STR("usage limit")));
+    assert_false(str_contains(STR("usage"), STR("usages")));
+}
+
+static void test_str__finds_and_cuts(void **state)
+{
+    (void)state;
+    str head;
+    str rest;
+    assert_int_equal(str_find(STR("a needle b"), STR("needle")), 2);
+    assert_int_equal(str_find(STR("a b"), STR("needle")), 3);
+    assert_true(str_cut(STR("k=v=w"), '=', &head, &rest));
+    assert_str(head, STR("k"));
+    assert_str(rest, STR("v=w"));
+    assert_false(str_cut(STR("kv"), '=', &head, &rest));
+    assert_str(head, STR("kv"));
+    assert_int_equal(rest.len, 0);
+    assert_str(str_trim(STR(" \ta b\t ")), STR("a b"));
+    assert_str(str_trim_ws(STR("\r\n x \n")), STR("x"));
+    assert_int_equal(str_skip(STR("abc"), 7).len, 0);
+}
+
+static void test_str__reads_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        str text;
+        bool ok;
+        uint64_t value;
+        const char *why;
+    } cases[] = {
+        {STR_C("0"),                    true,  0,          "zero"           },
+        {STR_C("18446744073709551615"), true,  UINT64_MAX, "the largest"    },
+        {STR_C("18446744073709551616"), false, 0,          "one more"       },
+        {STR_C("99999999999999999999"), false, 0,          "twenty digits"  },
+        {STR_C(""),                     false, 0,          "nothing"        },
+        {STR_C("+1"),                   false, 0,          "a sign"         },
+        {STR_C("-1"),                   false, 0,          "a minus"        },
+        {STR_C(" 1"),                   false, 0,          "a blank"        },
+        {STR_C("1a"),                   false, 0,          "a letter behind"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t value = 0;
+        bool ok = str_to_u64(cases[i].text, &value);
+        assert_why(ok == cases[i].ok && value == cases[i].value, cases[i].why);
+    }
+    int64_t number = 0;
+    assert_true(str_to_i64(STR("-9223372036854775808"), &number));
+    assert_true(number == INT64_MIN);
+    assert_false(str_to_i64(STR("9223372036854775808"), &number));
+    assert_false(str_to_i64(STR("-9223372036854775809"), &number));
+}
+
+static void test_str__knows_valid_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        str text;
+        size_t valid;
+        const char *why;
+    } cases[] = {
+        {STR_C("plain text of more than eight bytes"),  35, "ASCII"                    },
+        {STR_C("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80"), 9,  "two, three and four bytes"},
+        {STR_C("ab\xC3"),                               2,  "cut off at the end"       },
+        {STR_C("\xC0\xAF"),                             0,  "overlong"                 },
+        {STR_C("\xE0\x80\x80"),                         0,  "overlong in three"        },
+        {STR_C("\xED\xA0\x80"),                         0,  "a surrogate"              },
+        {STR_C("\xF4\x90\x80\x80"),                     0,  "above U+10FFFF"           },
+        {STR_C("\xF0\x8F\xBF\xBF"),                     0,  "overlong in four"         },
+        {STR_C("x\x80"),                                1,  "a lone continuation"      },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_why(utf8_valid_prefix(cases[i].text) == cases[i].valid, cases[i].why);
+}
+
+static void test_str__cuts_between_characters(void **state)
+{
+    (void)state;
+    str euro = STR("a\xE2\x82\xAC"); // one byte, then three
+    assert_int_equal(utf8_cut(euro, 4), 4);
+    assert_int_equal(utf8_cut(euro, 3), 1);
+    assert_int_equal(utf8_cut(euro, 2), 1);
+    assert_int_equal(utf8_cut(euro, 1), 1);
+    assert_int_equal(utf8_cut(STR("\x80\x80\x80\x80\x80\x80"), 4), 1); // not UTF-8: no standstill
+    assert_true(utf8_cut(STR("\x80\x80\x80\x80\x80\x80\x80\x80"), 4) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_str__compares),
+        cmocka_unit_test(test_str__finds_and_cuts),
+        cmocka_unit_test(test_str__reads_numbers),
+        cmocka_unit_test(test_str__knows_valid_utf8),
+        cmocka_unit_test(test_str__cuts_between_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
