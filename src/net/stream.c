@@ -690,11 +690,11 @@ void stream_start(struct stream *s, struct tls_context *tls)
     start_reading(s);
 }
 
-void stream_start_tls(struct stream *s, struct tls_context *tls, str name)
+void stream_start_tls(struct stream *s, struct tls_context *tls, str name, str resume_key)
 {
     struct buf out;
     buf_init(&out, OUTBOX_MAX_BYTES);
-    s->tls = tls_session_new(tls, name, name);
+    s->tls = tls_session_new(tls, name, resume_key);
     enum tls_state state = tls_begin(s->tls, &out);
     send_parts(s, &(str){out.p, out.len}, 1);
     buf_release(&out);

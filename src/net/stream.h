@@ -73,9 +73,10 @@ void stream_start(struct stream *s, struct tls_context *tls);
 
 /*
  * Begins TLS as a client on an open plain stream; on_open comes again when it is done. `name` is
- * the host whose certificate the peer must show: a DNS name, sent as SNI, or an IP literal.
+ * the host whose certificate the peer must show: a DNS name, sent as SNI, or an IP literal;
+ * `resume_key` as in tls_session_new().
  */
-void stream_start_tls(struct stream *s, struct tls_context *tls, str name);
+void stream_start_tls(struct stream *s, struct tls_context *tls, str name, str resume_key);
 
 /* Sends the parts in order. Does nothing on a stream that has ended. */
 void stream_write(struct stream *s, const str *parts, size_t n);
