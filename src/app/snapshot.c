@@ -129,9 +129,27 @@ static enum err make(const struct snapshot *old, struct snapshot **ret, struct e
     return ERR_OK;
 }
 
+/*
+ * Takes secrets out of the process's environment, where other programs of the user can read them
+ * (/proc/PID/environ), once their digests are made.
+ */
+static void forget_secrets(void)
+{
+    static const char *const names[] = {"ADMIN_PASSWORD", "API_TOKEN", "METRICS_TOKEN"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char *value = getenv(names[i]);
+        if (value == NULL)
+            continue;
+        crypto_wipe(value, strlen(value));
+        unsetenv(names[i]);
+    }
+}
+
 enum err snapshot_load(struct snapshot **ret, struct err_info *info)
 {
-    return make(NULL, ret, info);
+    enum err e = make(NULL, ret, info);
+    forget_secrets();
+    return e;
 }
 
 enum err snapshot_reload(const struct snapshot *old, struct snapshot **ret, struct err_info *info)

@@ -27,7 +27,8 @@ struct snapshot {
 };
 
 /*
- * Reads the environment, `.env` in the working directory and the files they name.
+ * Reads the environment, `.env` in the working directory and the files they name. Secrets are
+ * wiped from the environment, so this is called once, before there are other threads.
  *
  * ERR_OK  `*ret` is a snapshot with one reference.
  * else    `info` says in one line what is wrong.

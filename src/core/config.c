@@ -221,7 +221,7 @@ static void keep_secret(struct loader *l, size_t at)
 static enum err keep(struct loader *l, size_t at, str wanted, const char *why)
 {
     const struct config_row *row = &CONFIG_TABLE[at];
-    const struct config_value *old = old_value(l, at);
+    const struct config_value *old = &l->reload->old->values[at];
     struct config_digest digest;
     crypto_digest(wanted, digest.bytes);
     if (!crypto_digest_equal(digest.bytes, old->digest.bytes) && l->reload->kept != NULL)
@@ -247,7 +247,7 @@ static enum err keep_environment(struct loader *l, size_t at)
         keep_secret(l, at);
         return ERR_OK;
     }
-    return keep(l, at, old_value(l, at)->text, "");
+    return keep(l, at, l->reload->old->values[at].text, "");
 }
 
 static enum err load_row(struct loader *l, size_t at)
