@@ -153,8 +153,8 @@ static bool host_is_loopback(str host)
 {
     str name = host;
     if (str_starts(host, STR("["))) {
-        str rest;
-        if (!str_cut(str_skip(host, 1), ']', &name, &rest))
+        str port;
+        if (!str_cut(str_skip(host, 1), ']', &name, &port) || (port.len > 0 && port.p[0] != ':'))
             return false;
     } else {
         name = str_head(host, str_find_char(host, ':'));

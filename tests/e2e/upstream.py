@@ -53,6 +53,7 @@ class Connection:
         self.closed_by = None  # "peer-fin", "peer-reset", or "script"
         self.sent = 0  # bytes the kernel took from us
         self.requests = 0
+        self.session_resumed = False  # TLS: an earlier session was taken up
         self.pending = b""
 
     # ---- what scripts call ----
@@ -267,6 +268,7 @@ class Upstream:
                 return
         sock.setblocking(False)
         conn = Connection(self, sock, len(self.connections))
+        conn.session_resumed = bool(self.tls and sock.session_reused)
         with self.lock:
             self.connections.append(conn)
             self.lock.notify_all()

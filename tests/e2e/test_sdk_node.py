@@ -1,0 +1,85 @@
+"""The official Node SDK, unmodified: its results equal the recordings. See node/chat.mjs."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import answers
+from sdk_cases import BAD, GOOD, expected, request_of
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "node"
+
+
+def node():
+    return os.environ.get("O2O_NODE") or shutil.which("node") or shutil.which("nodejs")
+
+
+@pytest.fixture(scope="module")
+def package():
+    """The npm package, by its lock file; installed here if nobody did it before."""
+    assert node(), "the Node tests need node"
+    if not (FOLDER / "node_modules" / "openai").is_dir():
+        assert shutil.which("npm"), "tests/e2e/node needs `npm ci`"
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=FOLDER, check=True,
+                       capture_output=True, timeout=300)
+
+
+@pytest.fixture
+def chat(server, package):
+    def run(how, body, api_key="any", url=None):
+        options = {"baseURL": (url or server.url) + "/v1", "apiKey": api_key, "how": how,
+                   "body": body}
+        done = subprocess.run([node(), "chat.mjs", json.dumps(options)], cwd=FOLDER, timeout=60,
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+    return run
+
+
+def same(got, name):
+    wanted = expected(name)
+    assert {key: got[key] for key in wanted} == wanted
+    assert "error" not in got
+
+
+@pytest.mark.parametrize("name, streamed", GOOD)
+def test_create(chat, upstream, name, streamed):
+    """create(), streamed or not as the recording was."""
+    upstream.script(answers.replay(name))
+    got = chat("stream" if streamed else "create", request_of(name))
+    same(got, name)
+    assert got["roles"] == ["assistant"] if streamed else got["request_id"]
+
+
+@pytest.mark.parametrize("name", [name for name, streamed in GOOD if streamed])
+def test_stream_helper(chat, upstream, name):
+    """stream(), which is the strictest reader, and its final completion."""
+    upstream.script(answers.replay(name, slice_bytes=11))
+    got = chat("helper", request_of(name))
+    same(got, name)
+    assert got["final_content"] == got["content"] and got["roles"] == ["assistant"]
+
+
+@pytest.mark.parametrize("name, streamed, status, code", BAD)
+def test_errors(chat, upstream, name, streamed, status, code):
+    """HTTP errors and broken streams throw, with the code and what came before."""
+    upstream.script(answers.replay(name))
+    got = chat("stream" if streamed else "create", request_of(name))
+    error = got["error"]
+    assert error["status"] == status and error["code"] == code and error["message"]
+    if status is None:
+        assert got["content"] == expected(name)["content"]
+    else:
+        assert error["request_id"]
+
+
+def test_stop_early_closes_the_upstream(chat, upstream):
+    """A reader who breaks off stops the model."""
+    upstream.script(answers.endless_stream(lambda n: answers.line(f"w{n} "), delay=0.02))
+    assert chat("leave", request_of("chat"))["left"]
+    conn = upstream.chats()[0].conn
+    upstream.wait_for(lambda: conn.closed_at, what="the upstream to be closed")
