@@ -86,10 +86,10 @@ static enum err read_named_file(struct loader *l, str name, bool *ret_found, str
         return ERR_OK;
     str content = {NULL, 0};
     struct err_info why = {0};
-    enum err e =
-        l->sources->read_file == NULL
-            ? err_set(&why, ERR_NOT_FOUND, "files cannot be read here")
-            : l->sources->read_file(l->sources->read_arg, &l->scratch, path.text, &content, &why);
+    enum err e = err_set(&why, ERR_NOT_FOUND, "files cannot be read here");
+    path.text = config_copy(&l->scratch, path.text);
+    if (l->sources->read_file != NULL && path.text.p != NULL)
+        e = l->sources->read_file(l->sources->read_arg, &l->scratch, path.text, &content, &why);
     if (e != ERR_OK)
         return err_set(l->info, e, "bad setting %.*s: %s", STR_ARG(variable), why.text);
     content = cut_final_newline(content);

@@ -16,6 +16,7 @@ struct disk {
 static enum err read_disk(void *arg, struct arena *a, str path, str *ret, struct err_info *info)
 {
     struct disk *disk = arg;
+    assert_int_equal(path.p[path.len], '\0');
     if (disk == NULL || !str_eq(path, str_z(disk->path)))
         return err_set(info, ERR_SYSTEM, "cannot open '%.*s': no such file", STR_ARG(path));
     *ret = arena_copy(a, disk->content);
