@@ -84,7 +84,7 @@ static enum err read_named_file(struct loader *l, str name, bool *ret_found, str
     *ret_found = look_up(l, variable, false, &path);
     if (!*ret_found)
         return ERR_OK;
-    str content;
+    str content = {NULL, 0};
     struct err_info why = {0};
     enum err e =
         l->sources->read_file == NULL
@@ -257,7 +257,7 @@ static enum err load_row(struct loader *l, size_t at)
         return e;
     if (was_in_environment(l, at))
         return keep_environment(l, at);
-    struct found found;
+    struct found found = {0};
     e = find(l, at, &found);
     if (e != ERR_OK)
         return e;
