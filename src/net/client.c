@@ -96,17 +96,23 @@ void origin_release(struct origin *o)
 }
 
 /* Closes what is idle, and keeps what is in use from being used again. */
+static void retire(struct origin *o)
+{
+    o->retired = true;
+    list_remove(&o->link);
+    o->refs++; // it must not go while its connections do
+    for (struct conn *idle = conn_take_idle(o); idle != NULL; idle = conn_take_idle(o))
+        conn_close(idle);
+    origin_release(o);
+}
+
 static void retire_origins(struct client *c)
 {
     for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
-        while (!list_empty(&c->origins[i])) {
-            struct origin *o = list_entry(c->origins[i].next, struct origin, link);
-            o->retired = true;
-            list_remove(&o->link);
-            o->refs++; // it must not go while its connections do
-            for (struct conn *idle = conn_take_idle(o); idle != NULL; idle = conn_take_idle(o))
-                conn_close(idle);
-            origin_release(o);
+        struct list *bucket = &c->origins[i];
+        for (struct list *l = bucket->next, *next; l != bucket; l = next) {
+            next = l->next;
+            retire(list_entry(l, struct origin, link));
         }
     }
 }

@@ -1,8 +1,9 @@
+#include "net/client_private.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "base/xalloc.h"
-#include "net/client_private.h"
 
 enum dial_state {
     DIAL_RESOLVE,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -260,18 +261,25 @@ static void on_stall_check(void *arg)
 
 static void fly(struct stream *s);
 
+/* Closes our side at once: uv_shutdown() would add a request, and rule out a reset later. */
+static void shut(struct stream *s)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
+        shutdown(fd, SHUT_WR);
+}
+
 static void after_outbox(struct stream *s)
 {
-    if (s->out == NULL && s->shut_wanted) {
-        uv_os_fd_t fd;
-        if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
-            shutdown(fd, SHUT_WR);
-    }
+    if (s->out == NULL && s->shut_wanted)
+        shut(s);
     if (s->wants_drain && stream_unsent(s) <= STREAM_LOW_BYTES) {
         s->wants_drain = false;
         if (s->events->on_drain != NULL)
             s->events->on_drain(s->arg);
     }
+    if (s->out == NULL && s->state == STATE_OPEN && s->events->on_flushed != NULL)
+        s->events->on_flushed(s->arg);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -473,7 +481,7 @@ void stream_shutdown(struct stream *s)
     }
     s->shut_wanted = true;
     if (s->out == NULL)
-        after_outbox(s);
+        shut(s);
 }
 
 /* ---- reading ---- */
@@ -588,9 +596,21 @@ static struct stream *new_stream(struct loop *loop)
     struct stream *s = xcalloc(1, sizeof(*s));
     s->loop = loop;
     s->events = &NO_EVENTS;
-    s->tcp.data = s;
     atomic_fetch_add(&streams_open, 1);
     return s;
+}
+
+/* Makes an accepted stream out of a handle; `rc` says whether it became one. */
+static enum err finish_accept(struct stream *s, int rc, struct stream **ret)
+{
+    s->state = STATE_OPEN;
+    int n = sizeof(s->peer);
+    if (rc != 0 || uv_tcp_getpeername(&s->tcp, &s->peer.any, &n) != 0) {
+        stream_close(s); // the peer is gone already
+        return ERR_SYSTEM;
+    }
+    *ret = s;
+    return ERR_OK;
 }
 
 enum err stream_accept(struct loop *loop, void *listener, struct stream **ret)
@@ -598,15 +618,18 @@ enum err stream_accept(struct loop *loop, void *listener, struct stream **ret)
     struct stream *s = new_stream(loop);
     uv_tcp_init(loop_handle(loop), &s->tcp);
     s->tcp.data = s;
-    s->state = STATE_OPEN;
-    int n = sizeof(s->peer);
-    if (uv_accept(listener, (uv_stream_t *)&s->tcp) != 0 ||
-        uv_tcp_getpeername(&s->tcp, &s->peer.any, &n) != 0) {
-        stream_close(s); // gone already, or no descriptor
-        return ERR_SYSTEM;
-    }
-    *ret = s;
-    return ERR_OK;
+    return finish_accept(s, uv_accept(listener, (uv_stream_t *)&s->tcp), ret);
+}
+
+enum err stream_adopt(struct loop *loop, int fd, struct stream **ret)
+{
+    struct stream *s = new_stream(loop);
+    uv_tcp_init(loop_handle(loop), &s->tcp);
+    s->tcp.data = s;
+    int rc = uv_tcp_open(&s->tcp, fd);
+    if (rc != 0)
+        close(fd);
+    return finish_accept(s, rc, ret);
 }
 
 static void on_connected(uv_connect_t *request, int status)

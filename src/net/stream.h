@@ -44,7 +44,8 @@ struct stream_events {
     void (*on_open)(void *arg);           // connected and, under TLS, verified; see stream_start()
     void (*on_read)(void *arg, str data); // borrowed until the callback returns
     void (*on_end)(void *arg, enum stream_end why);
-    void (*on_drain)(void *arg); // unsent bytes fell to STREAM_LOW_BYTES after STREAM_HIGH_BYTES
+    void (*on_drain)(void *arg);   // unsent bytes fell to STREAM_LOW_BYTES after STREAM_HIGH_BYTES
+    void (*on_flushed)(void *arg); // of bytes that had to wait, the last was given to the socket
 };
 
 /*
@@ -52,6 +53,9 @@ struct stream_events {
  * soon as stream_start() was called.
  */
 MUST_CHECK enum err stream_accept(struct loop *loop, void *listener, struct stream **ret);
+
+/* Takes over `fd`, a connection that accept() returned; closes it when that fails. */
+MUST_CHECK enum err stream_adopt(struct loop *loop, int fd, struct stream **ret);
 
 /* Begins to connect to `addr`; on_open or on_end follows, never before this returns. */
 MUST_CHECK enum err stream_connect(struct loop *loop, const struct sockaddr *addr,

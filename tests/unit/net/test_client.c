@@ -264,29 +264,29 @@ static void test_client__delivers_every_sound_answer(void **state)
     struct fixture *f = *state;
     static const struct {
         const char *answer;
-        bool close;
-        int status;
         const char *body;
+        int status;
+        bool close;
         bool reused;
         const char *why;
     } cases[] = {
-        {OK_ANSWER,                                                                          false, 200, "hi",      true,  "sized"                      },
-        {CHUNKED_ANSWER,                                                                     false, 200, "abcdefg", true,  "chunked"                    },
-        {"HTTP/1.1 200 OK\r\n\r\nhello",                                                     true,  200, "hello",   false, "until the end"              },
-        {"HTTP/1.1 200 OK\r\n\r\n",                                                          true,  200, "",        false, "until the end, and empty"   },
-        {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",                                   false, 200, "hi",      false, "HTTP/1.0"                   },
-        {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",              false, 200, "hi",
+        {OK_ANSWER,                                                                          "hi",      200, false, true,  "sized"                      },
+        {CHUNKED_ANSWER,                                                                     "abcdefg", 200, false, true,  "chunked"                    },
+        {"HTTP/1.1 200 OK\r\n\r\nhello",                                                     "hello",   200, true,  false, "until the end"              },
+        {"HTTP/1.1 200 OK\r\n\r\n",                                                          "",        200, true,  false, "until the end, and empty"   },
+        {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",                                   "hi",      200, false, false, "HTTP/1.0"                   },
+        {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",              "hi",      200, false,
          false,                                                                                                            "the upstream wants to close"},
-        {OK_ANSWER "more",                                                                   false, 200, "hi",      false, "bytes behind the answer"    },
-        {"HTTP/1.1 204 No Content\r\n\r\n",                                                  false, 204, "",        true,  "no content"                 },
-        {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", false,
-         302,                                                                                            "",        true,  "a redirect is an answer"    },
-        {"HTTP/1.1 500 Oh\r\nContent-Length: 3\r\n\r\nbad",                                  false, 500, "bad",     true,  "a 500"                      },
-        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\n" OK_ANSWER,        false, 200,
-         "hi",                                                                                                      true,  "interim answers"            },
-        {"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi",     false, 200,
-         "hi",                                                                                                      true,  "encoded as asked"           },
-        {"HTTP/1.1 200 OK\r\nContent-Encoding:\r\nContent-Length: 2\r\n\r\nhi",              false, 200, "hi",
+        {OK_ANSWER "more",                                                                   "hi",      200, false, false, "bytes behind the answer"    },
+        {"HTTP/1.1 204 No Content\r\n\r\n",                                                  "",        204, false, true,  "no content"                 },
+        {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "",
+         302,                                                                                                false, true,  "a redirect is an answer"    },
+        {"HTTP/1.1 500 Oh\r\nContent-Length: 3\r\n\r\nbad",                                  "bad",     500, false, true,  "a 500"                      },
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\n" OK_ANSWER,        "hi",      200,
+         false,                                                                                                     true,  "interim answers"            },
+        {"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi",     "hi",      200,
+         false,                                                                                                     true,  "encoded as asked"           },
+        {"HTTP/1.1 200 OK\r\nContent-Encoding:\r\nContent-Length: 2\r\n\r\nhi",              "hi",      200, false,
          true,                                                                                                             "an empty encoding"          },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
