@@ -60,7 +60,12 @@ struct server_events {
      * A request was refused before any on_head, with `status`. For the access log.
      */
     void (*on_refused)(void *app, int status, const char *why, str peer);
-    /* Appends the body of the answer to such a request (JSON). */
+    /*
+     * Appends header lines ("Name: value" CR LF each) to an answer of the server's own; `x` is
+     * NULL before any on_head. Comes before error_body and on_refused. May be NULL.
+     */
+    void (*error_fields)(void *app, struct exchange *x, struct buf *out);
+    /* Appends the body of such an answer (JSON). */
     void (*error_body)(void *app, int status, const char *why, struct buf *out);
 };
 

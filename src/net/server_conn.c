@@ -137,6 +137,7 @@ static int on_head(void *arg, const struct http1_message *m)
         return x->has_body || x->aborting ? STOP_READING : 0;
     if (length_bytes > x->allowed_bytes)
         return 413;
+    x->http.body_limit_bytes = x->allowed_bytes;
     size_t room = x->allowed_bytes < SIZE_MAX / 2 ? (size_t)x->allowed_bytes : SIZE_MAX / 2;
     buf_init(&x->body, room + BODY_SPARE_BYTES);
     if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES)
@@ -149,9 +150,7 @@ static int on_head(void *arg, const struct http1_message *m)
 static int on_body(void *arg, str data)
 {
     struct exchange *x = arg;
-    x->received_bytes += data.len;
-    if (x->received_bytes > x->allowed_bytes)
-        return 413;
+    x->received_bytes += data.len; // the parser holds it to the limit
     buf_append(&x->body, data);
     return 0;
 }

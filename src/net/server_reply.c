@@ -56,6 +56,7 @@ struct answer {
     int status;
     const struct http1_field *fields;
     size_t n_fields;
+    str lines; // further fields, with their line ends
     bool has_length;
     uint64_t length_bytes;
 };
@@ -81,6 +82,7 @@ static void build_head(struct exchange *x, const struct answer *a, struct buf *o
     buf_append(out, http1_reason(a->status));
     buf_append(out, STR("\r\n"));
     buf_append(out, date_line(s));
+    buf_append(out, a->lines);
     append_fields(out, a->fields, a->n_fields);
     if (a->has_length && a->status != 204 && a->status != 304) {
         buf_append(out, STR("Content-Length: "));
@@ -131,22 +133,27 @@ void reply_refuse(struct exchange *x, int status, const char *why)
         conn_drop(x, EXCHANGE_CUT); // an answer was begun: there is no place for another
         return;
     }
+    struct buf lines, body;
+    buf_init(&lines, PIPELINED_BYTES);
+    buf_init(&body, SIZE_MAX / 2);
+    if (s->events->error_fields != NULL)
+        s->events->error_fields(s->app, x->app_has ? x : NULL, &lines);
+    s->events->error_body(s->app, status, why, &body);
     if (!x->app_has) {
         x->is_head = false;
         x->http10 = false;
         x->sent_bytes = 0;
         s->events->on_refused(s->app, status, why, exchange_peer(x));
     }
-    struct buf body;
-    buf_init(&body, SIZE_MAX / 2);
-    s->events->error_body(s->app, status, why, &body);
     x->keep_alive = false;
     struct answer a = {.status = status,
                        .fields = &TYPE,
                        .n_fields = 1,
+                       .lines = buf_str(&lines),
                        .has_length = true,
                        .length_bytes = body.len};
     send_whole(x, &a, buf_str(&body));
+    buf_release(&lines);
     buf_release(&body);
 }
 

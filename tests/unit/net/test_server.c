@@ -164,7 +164,14 @@ static void app_error_body(void *app, int status, const char *why, struct buf *o
     buf_printf(out, "{\"error\":%d}", status);
 }
 
+static void app_error_fields(void *app, struct exchange *x, struct buf *out)
+{
+    (void)app;
+    buf_printf(out, "X-Seen: %s\r\n", x != NULL ? "yes" : "no");
+}
+
 static const struct server_events EVENTS = {
+    .error_fields = app_error_fields,
     .on_head = app_on_head,
     .on_request = app_on_request,
     .on_drain = app_on_drain,
@@ -303,9 +310,10 @@ static void check_talk(struct fixture *f, str request, const char *want, const c
     close(fd);
 }
 
-#define CLOSE   "Connection: close\r\n"
-#define PLAIN   "Content-Type: text/plain\r\n"
-#define REFUSED "Content-Type: application/json\r\nContent-Length: 13\r\n" CLOSE "\r\n"
+#define CLOSE "Connection: close\r\n"
+#define PLAIN "Content-Type: text/plain\r\n"
+#define REFUSED(seen)                                                                              \
+    "X-Seen: " seen "\r\nContent-Type: application/json\r\nContent-Length: 13\r\n" CLOSE "\r\n"
 
 static void test_server__answers_are_framed_as_the_caller_needs_them(void **state)
 {
@@ -316,39 +324,40 @@ static void test_server__answers_are_framed_as_the_caller_needs_them(void **stat
         const char *why;
     } cases[] = {
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "sized body"                                },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",         "sized body"                                },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
                "\r\n2\r\nhi\r\n0\r\n\r\n"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "chunked body"                              },
-        {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n",          "HEAD"                                      },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",         "chunked body"                              },
+        {STR_C("HEAD /early HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+         "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n", "HEAD"                                      },
         {STR_C("GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                "204 has no length"                         },
+         "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                 "204 has no length"                         },
         {STR_C("GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE
-         "\r\n3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",                     "one chunk per write, none for an empty one"},
+         "\r\n3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",                      "one chunk per write, none for an empty one"},
         {STR_C("GET /stream-with HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE
-         "\r\n3\r\nall\r\n0\r\n\r\n",                                               "the last piece and the end together"       },
+         "\r\n3\r\nall\r\n0\r\n\r\n",                                                "the last piece and the end together"       },
         {STR_C("HEAD /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE "\r\n",
-         "HEAD of a stream"                                                                                                     },
-        {STR_C("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+         "HEAD of a stream"                                                                                                      },
+        {STR_C("GET /stream HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN CLOSE "\r\none0123456789abcdef",
-         "a 1.0 caller reads until the end"                                                                                     },
-        {STR_C("GET / HTTP/1.0\r\n\r\n"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",          "1.0 closes"                                },
-        {STR_C("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n"),
+         "a 1.0 caller reads until the end"                                                                                      },
+        {STR_C("GET / HTTP/1.0\r\nHost: h\r\n\r\n"),
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",           "1.0 closes"                                },
+        {STR_C("GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
+               "GET / HTTP/1.0\r\nHost: h\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\nConnection: keep-alive\r\n\r\n"
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",
-         "1.0 may stay"                                                                                                         },
+         "1.0 may stay"                                                                                                          },
         {STR_C("GET /split HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" CLOSE "\r\nx",
-         "a field that would split the head is left out"                                                                        },
+         "a field that would split the head is left out"                                                                         },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\n"
                "Content-Length: 2\r\n\r\nhi"),
          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE
-         "\r\nhi",                                                                  "100 once the head was accepted"            },
+         "\r\nhi",                                                                   "100 once the head was accepted"            },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_talk(f, cases[i].request, cases[i].want, cases[i].why);
@@ -398,17 +407,18 @@ static void test_server__what_is_refused_gets_an_answer_and_a_closed_connection(
         const char *why;
     } cases[] = {
         {STR_C("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"),
-         "HTTP/1.1 400 Bad Request\r\n" REFUSED "{\"error\":400}",                                       "refused:400 ",   "no Host"                            },
+         "HTTP/1.1 400 Bad Request\r\n" REFUSED("no") "{\"error\":400}",                                 "refused:400 ",   "no Host"                            },
         {STR_C("BREW / HTTP/1.1\r\n\r\n"),
-         "HTTP/1.1 501 Not Implemented\r\n" REFUSED "{\"error\":501}",                                   "refused:501 ",   "method"                             },
+         "HTTP/1.1 501 Not Implemented\r\n" REFUSED("no") "{\"error\":501}",                             "refused:501 ",
+         "method"                                                                                                                                               },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
-         "HTTP/1.1 400 Bad Request\r\n" REFUSED "{\"error\":400}",                                       "head sent:400 ",
+         "HTTP/1.1 400 Bad Request\r\n" REFUSED("yes") "{\"error\":400}",                                "head sent:400 ",
          "unsound body: the app had its head and hears of the end"                                                                                              },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n"),
-         "HTTP/1.1 413 Content Too Large\r\n" REFUSED "{\"error\":413}",                                 "head sent:413 ",
+         "HTTP/1.1 413 Content Too Large\r\n" REFUSED("yes") "{\"error\":413}",                          "head sent:413 ",
          "too large by its length, before the body"                                                                                                             },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n"),
-         "HTTP/1.1 413 Content Too Large\r\n" REFUSED "{\"error\":413}",                                 "head sent:413 ",
+         "HTTP/1.1 413 Content Too Large\r\n" REFUSED("yes") "{\"error\":413}",                          "head sent:413 ",
          "too large: no 100"                                                                                                                                    },
         {STR_C("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhi"),
          "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nno",
@@ -559,7 +569,7 @@ static void test_server__a_flood_stops_at_the_high_mark_and_goes_on(void **state
     struct fixture *f = *state;
     static char raw[65536];
     int fd = dial(f);
-    say(fd, STR("GET /flood HTTP/1.0\r\n\r\n"));
+    say(fd, STR("GET /flood HTTP/1.0\r\nHost: h\r\n\r\n"));
     size_t total = 0;
     ssize_t n = recv(fd, raw, sizeof(raw), 0);
     while (n > 0) {
