@@ -93,11 +93,12 @@ static bool method_is_known(struct http1 *h, enum http1_method *ret)
 static void check_first_line(struct http1 *h)
 {
     const llhttp_t *m = machine_of(h);
-    enum http1_method method;
+    enum http1_method method = HTTP1_GET;
     if (m->http_major != 1 || m->http_minor > 1)
         set_fault(h, 400, "the version is neither HTTP/1.0 nor HTTP/1.1");
     else if (h->kind == HTTP1_REQUEST && !method_is_known(h, &method))
         set_fault(h, 501, "the method is not implemented");
+    h->asked_head = h->fault == 0 && h->kind == HTTP1_REQUEST && method == HTTP1_HEAD;
 }
 
 static int on_version_complete(llhttp_t *m)
@@ -546,7 +547,7 @@ static void restart(struct http1 *h)
     h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
     h->body_bytes = 0;
     h->body_limit_bytes = UINT64_MAX;
-    h->complete = h->in_message = false;
+    h->complete = h->in_message = h->asked_head = false;
 }
 
 void http1_init(struct http1 *h, enum http1_kind kind, const struct http1_events *events, void *arg)

@@ -140,7 +140,7 @@ void reply_refuse(struct exchange *x, int status, const char *why)
         s->events->error_fields(s->app, x->app_has ? x : NULL, &lines);
     s->events->error_body(s->app, status, why, &body);
     if (!x->app_has) {
-        x->is_head = false;
+        x->is_head = x->http.asked_head;
         x->http10 = false;
         x->sent_bytes = 0;
         s->events->on_refused(s->app, status, why, exchange_peer(x));

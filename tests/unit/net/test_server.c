@@ -411,6 +411,8 @@ static void test_server__what_is_refused_gets_an_answer_and_a_closed_connection(
         {STR_C("BREW / HTTP/1.1\r\n\r\n"),
          "HTTP/1.1 501 Not Implemented\r\n" REFUSED("no") "{\"error\":501}",                             "refused:501 ",
          "method"                                                                                                                                               },
+        {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"),
+         "HTTP/1.1 400 Bad Request\r\n" REFUSED("no"),                                                   "refused:400 ",   "HEAD: no body comes back"           },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
          "HTTP/1.1 400 Bad Request\r\n" REFUSED("yes") "{\"error\":400}",                                "head sent:400 ",
          "unsound body: the app had its head and hears of the end"                                                                                              },
