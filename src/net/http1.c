@@ -139,6 +139,15 @@ static int on_body(llhttp_t *m, const char *at, size_t n)
     return h->fault != 0 ? HPE_USER : 0;
 }
 
+/* Refused at its announcement: nobody waits for bytes that are not going to be taken. */
+static int on_chunk_header(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    if (m->content_length > h->chunk_max)
+        set_fault(h, 413, "a chunk is larger than the body may be");
+    return h->fault != 0 ? HPE_USER : 0;
+}
+
 static int on_header_field_complete(llhttp_t *m)
 {
     struct http1 *h = m->data;
@@ -160,6 +169,7 @@ static const llhttp_settings_t SETTINGS = {
     .on_version_complete = on_version_complete,
     .on_header_field_complete = on_header_field_complete,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_header = on_chunk_header,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
@@ -491,6 +501,7 @@ static void restart(struct http1 *h)
     h->phase = PHASE_START;
     h->last_byte = '\0';
     h->n_trailers = 0;
+    h->chunk_max = UINT64_MAX;
     h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
     h->complete = h->in_message = false;
 }
@@ -567,6 +578,19 @@ str http1_find(const struct http1_message *m, str name)
             return m->fields[i].value;
     }
     return (str){0};
+}
+
+str http1_join(struct arena *a, const struct http1_message *m, str name)
+{
+    str all = {NULL, 0};
+    for (size_t i = 0; i < m->n_fields; i++) {
+        const struct http1_field *f = &m->fields[i];
+        if (!str_ieq(f->name, name))
+            continue;
+        all = all.p == NULL ? f->value
+                            : arena_printf(a, "%.*s, %.*s", STR_ARG(all), STR_ARG(f->value));
+    }
+    return all;
 }
 
 str http1_method_name(enum http1_method method)
