@@ -1,8 +1,13 @@
 # A thin front for CMake's presets. scripts/run and scripts/test install what is missing first.
 
+# The tests' own clang-format once it is there: versions differ in what they write.
+CLANG_FORMAT := $(firstword $(wildcard build/venv/bin/clang-format) clang-format)
+
 .PHONY: all run test dev clean format
 
 all: | build
+	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
+		{ echo "cmake or ninja is missing; to install what the build needs: scripts/setup build" >&2; exit 1; }
 	@cmake --preset release >build/cmake-release.log 2>&1 || { cat build/cmake-release.log; exit 1; }
 	@cmake --build --preset release
 
@@ -16,7 +21,7 @@ dev:
 	@cmake --preset dev && cmake --build --preset dev
 
 format:
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' | xargs $(CLANG_FORMAT) -i
 
 clean:
 	@rm -rf build/release build/dev build/clang build/asan build/tsan build/fuzz build/ollama2openai

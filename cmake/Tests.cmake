@@ -19,6 +19,8 @@ endforeach()
 
 file(GLOB targets CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/fuzz/fuzz_*.c")
 foreach(source IN LISTS targets)
+    # libFuzzer has no header that declares its entry point.
+    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
     get_filename_component(name "${source}" NAME_WE)
     if(O2O_LIBFUZZER)
         add_executable(${name} "${source}")

@@ -16,8 +16,13 @@ static int replay_file(const char *path)
 {
     struct stat st;
     FILE *f = fopen(path, "rb");
-    if (f == NULL || fstat(fileno(f), &st) != 0) {
+    if (f == NULL) {
         perror(path);
+        return 1;
+    }
+    if (fstat(fileno(f), &st) != 0) {
+        perror(path);
+        fclose(f);
         return 1;
     }
     // Exactly as large as the input, so that ASan sees a read past its end.

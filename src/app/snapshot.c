@@ -137,11 +137,11 @@ static void forget_secrets(void)
 {
     static const char *const names[] = {"ADMIN_PASSWORD", "API_TOKEN", "METRICS_TOKEN"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        char *value = getenv(names[i]);
+        char *value = getenv(names[i]); // NOLINT(concurrency-mt-unsafe): no thread runs yet
         if (value == NULL)
             continue;
         crypto_wipe(value, strlen(value));
-        unsetenv(names[i]);
+        unsetenv(names[i]); // NOLINT(concurrency-mt-unsafe)
     }
 }
 

@@ -15,6 +15,6 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The struct of `type` whose `member` is at `ptr`. */
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

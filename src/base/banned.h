@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#undef sprintf // a macro of glibc's where the compiler is clang
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gmtime localtime
 #pragma GCC poison atoi atol
 

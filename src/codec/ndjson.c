@@ -29,17 +29,17 @@ static void drop_carry(struct ndjson *nd)
     }
 }
 
-/* Takes a line that ended; false if it is blank. */
+/* Takes a line that ended; false if it is blank or too large. */
 static bool take_line(struct ndjson *nd, str line, str *ret_line)
 {
     if (line.len > 0 && line.p[line.len - 1] == '\r')
         line.len--;
-    if (str_trim_ws(line).len == 0)
-        return false;
     if (line.len > nd->line_max) {
         nd->too_large = true;
         return false;
     }
+    if (str_trim_ws(line).len == 0)
+        return false;
     *ret_line = line;
     return true;
 }

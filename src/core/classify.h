@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "core/api_error.h"
+#include "core/retry_after.h"
 
 /* How an attempt ended that did not succeed. */
 enum attempt_end {
@@ -39,7 +40,7 @@ struct attempt {
     str error_text;  // that error's text, or the error object's JSON
     bool signin_url; // the body has a signin_url
     str retry_after; // the header; empty: none
-    str detail;      // for transport failures: why, for people; may be empty
+    str detail;      // for transport failures: why, for people; callers see it; may be empty
     str secret;      // the key that was sent, kept out of messages; empty: none
     str model;       // as the caller wrote it
     bool began;      // a useful event was sent to the caller: no other attempt
@@ -98,15 +99,6 @@ void classify(struct arena *a, const struct attempt *attempt, struct verdict *re
 
 /* The status that an {"error"} line's text would have come with; 500 when it is not known. */
 int classify_status_of_text(str text);
-
-/*
- * The seconds that a Retry-After header asks for (RFC 9110 section 10.2.3): a number, or a date in
- * any of the three forms. 0 when it is missing, not sound, or not between 1 and 3600.
- */
-uint32_t retry_after_parse(str value, int64_t now_s);
-
-/* Parses an HTTP-date (RFC 9110 section 5.6.7); `now_s` resolves a two-digit year. */
-MUST_CHECK bool http_date_parse(str value, int64_t now_s, int64_t *ret_s);
 
 /*
  * Puts a waiting time into `e`: as Retry-After up to 120 s; above that clients would give up on

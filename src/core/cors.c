@@ -114,7 +114,10 @@ enum err cors_policy_parse(struct arena *a, str text, struct cors_policy *ret,
     return ERR_OK;
 }
 
-/* Matches without regard to letter case; '*' is any run of bytes other than '/'. */
+/*
+ * Matches without regard to letter case; '*' is any run of bytes. It cannot run over "://": a
+ * pattern has that once, and so has a sound origin.
+ */
 static bool matches(str pattern, str text)
 {
     size_t p = 0;
@@ -128,7 +131,7 @@ static bool matches(str pattern, str text)
         } else if (p < pattern.len && ascii_lower(pattern.p[p]) == ascii_lower(text.p[t])) {
             p++;
             t++;
-        } else if (star < pattern.len && text.p[retry] != '/') {
+        } else if (star < pattern.len) {
             p = star + 1;
             t = ++retry;
         } else {
@@ -153,8 +156,8 @@ static bool host_is_loopback(str host)
 {
     str name = host;
     if (str_starts(host, STR("["))) {
-        str rest;
-        if (!str_cut(str_skip(host, 1), ']', &name, &rest))
+        str port;
+        if (!str_cut(str_skip(host, 1), ']', &name, &port) || (port.len > 0 && port.p[0] != ':'))
             return false;
     } else {
         name = str_head(host, str_find_char(host, ':'));

@@ -23,6 +23,7 @@
 #include "core/address.h"
 #include "net/http1.h"
 #include "net/loop.h"
+#include "net/resolve.h"
 #include "net/tls.h"
 
 struct client;
@@ -69,6 +70,7 @@ struct client_options {
     str https_proxy;
     str no_proxy; // comma-separated names, suffixes, addresses, CIDRs; "*": all
     str user_agent;
+    resolve_lookup_fn *lookup; // NULL: the system's resolver. Counts in client_new() alone
 };
 
 /*

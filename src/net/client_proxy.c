@@ -18,9 +18,11 @@ static str base64(struct arena *a, str s)
         memcpy(in, s.p + i, n);
         out[o++] = digits[in[0] >> 2];
         out[o++] = digits[(in[0] & 0x03) << 4 | in[1] >> 4];
-        out[o++] = n > 1 ? digits[(in[1] & 0x0F) << 2 | in[2] >> 6] : '=';
-        out[o++] = n > 2 ? digits[in[2] & 0x3F] : '=';
+        out[o++] = digits[(in[1] & 0x0F) << 2 | in[2] >> 6];
+        out[o++] = digits[in[2] & 0x3F];
     }
+    for (size_t missing = 0; missing < (3 - s.len % 3) % 3; missing++)
+        out[len - 1 - missing] = '=';
     return str_of(out, len);
 }
 

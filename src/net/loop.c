@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -151,6 +152,7 @@ struct loop *loop_new(void)
     heap_init(&loop->timers);
     loop->armed_ms = UINT64_MAX;
     pthread_mutex_init(&loop->lock, NULL);
+    signal(SIGPIPE, SIG_IGN); // a write to a connection that is gone must be an error, no more
 
     // These fail for want of descriptors alone, before anything is served.
     int rc = uv_loop_init(&loop->uv);

@@ -86,8 +86,10 @@ static void entry_free(struct resolver *r, struct resolve_entry *e)
 
 static void destroy(struct resolver *r)
 {
-    while (!list_empty(&r->entries))
-        entry_free(r, list_entry(r->entries.next, struct resolve_entry, link));
+    for (struct list *i = r->entries.next, *next; i != &r->entries; i = next) {
+        next = i->next;
+        entry_free(r, list_entry(i, struct resolve_entry, link));
+    }
     free(r);
 }
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -34,6 +35,12 @@ enum exchange_end {
     EXCHANGE_CUT,     // exchange_abort(): our answer could not be completed
 };
 
+/*
+ * on_end comes at the end of the turn or out of the loop, never before a call of the app's into
+ * the exchange has returned. An answer of the server's own to an exchange that had its on_head
+ * (400, 408, 413: a body that is unsound, too slow or too large) ends it as EXCHANGE_SENT; its
+ * status is exchange_status().
+ */
 struct server_events {
     /*
      * The head is sound and within limits. Either answers at once (exchange_reply: the body is
@@ -93,7 +100,7 @@ size_t server_connections(const struct server *s);
 void exchange_set_data(struct exchange *x, void *data);
 void *exchange_data(const struct exchange *x);
 
-/* The request's head; its strings are valid until exchange_drop_request(). */
+/* The request's head; its strings are valid until exchange_drop_request(), and empty then. */
 const struct http1_message *exchange_message(const struct exchange *x);
 
 /* The request's body; empty before on_request. The bytes may be changed in place (JSON in situ
@@ -119,7 +126,10 @@ bool exchange_is_tls(const struct exchange *x);
 void exchange_reply(struct exchange *x, int status, const struct http1_field *fields,
                     size_t n_fields, str body);
 
-/* Begins an answer of unknown length: chunked, or until the end for a 1.0 caller. */
+/*
+ * Begins an answer of unknown length: chunked, or until the end for a 1.0 caller. Its head goes
+ * out with the first piece, or at the end of the turn.
+ */
 void exchange_begin(struct exchange *x, int status, const struct http1_field *fields,
                     size_t n_fields);
 
@@ -129,7 +139,12 @@ void exchange_write(struct exchange *x, str data);
 /* Ends the answer: the last chunk goes out and the connection is free for the next request. */
 void exchange_finish(struct exchange *x);
 
-/* Gives up an answer that was begun: closes the connection without the last chunk. */
+/* As exchange_write() and exchange_finish(), in one write. */
+void exchange_finish_with(struct exchange *x, str data);
+
+/*
+ * Gives up: closes the connection without the last chunk, or without an answer if none was begun.
+ */
 void exchange_abort(struct exchange *x);
 
 /* True while more than the high mark of bytes waits for the caller. */

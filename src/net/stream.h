@@ -30,7 +30,7 @@ struct tls_context;
 
 /* How a connection ended, seen from here. */
 enum stream_end {
-    STREAM_EOF,     // the peer closed its side in order
+    STREAM_EOF,     // the peer closed its side in order; under TLS, by ending TLS first
     STREAM_RESET,   // reset, or another error of the socket
     STREAM_REFUSED, // the connection was never made
     STREAM_TLS,     // handshake, certificate or record failure; stream_error() says which
@@ -39,11 +39,13 @@ enum stream_end {
 
 #define STREAM_STALL_MS 30000
 
+/* Any of them may close the stream. */
 struct stream_events {
-    void (*on_open)(void *arg);           // connected and, under TLS, verified
+    void (*on_open)(void *arg);           // connected and, under TLS, verified; see stream_start()
     void (*on_read)(void *arg, str data); // borrowed until the callback returns
     void (*on_end)(void *arg, enum stream_end why);
-    void (*on_drain)(void *arg); // unsent bytes fell to STREAM_LOW_BYTES after STREAM_HIGH_BYTES
+    void (*on_drain)(void *arg);   // unsent bytes fell to STREAM_LOW_BYTES after STREAM_HIGH_BYTES
+    void (*on_flushed)(void *arg); // of bytes that had to wait, the last was given to the socket
 };
 
 /*
@@ -52,37 +54,47 @@ struct stream_events {
  */
 MUST_CHECK enum err stream_accept(struct loop *loop, void *listener, struct stream **ret);
 
+/* Takes over `fd`, a connection that accept() returned; closes it when that fails. */
+MUST_CHECK enum err stream_adopt(struct loop *loop, int fd, struct stream **ret);
+
 /* Begins to connect to `addr`; on_open or on_end follows, never before this returns. */
 MUST_CHECK enum err stream_connect(struct loop *loop, const struct sockaddr *addr,
                                    const struct stream_events *events, void *arg,
                                    struct stream **ret);
 
-/* Gives the stream to an owner: sets who hears of it, from now on. */
+/* Gives the stream to an owner: sets who hears of it, from now on. Functions may be NULL. */
 void stream_set_events(struct stream *s, const struct stream_events *events, void *arg);
 
-/* Starts to read (and the server side of TLS, if `tls` is given). For accepted streams. */
+/*
+ * Starts to read an accepted stream: plain, or as the server's side of TLS if `tls` is given.
+ * Under TLS, on_open tells when the handshake is done; without, it is not called.
+ */
 void stream_start(struct stream *s, struct tls_context *tls);
 
 /*
  * Begins TLS as a client on an open plain stream; on_open comes again when it is done. `name` is
- * the host whose certificate the peer must show: a DNS name, sent as SNI, or an IP literal.
+ * the host whose certificate the peer must show: a DNS name, sent as SNI, or an IP literal;
+ * `resume_key` as in tls_session_new().
  */
-void stream_start_tls(struct stream *s, struct tls_context *tls, str name);
+void stream_start_tls(struct stream *s, struct tls_context *tls, str name, str resume_key);
 
 /* Sends the parts in order. Does nothing on a stream that has ended. */
 void stream_write(struct stream *s, const str *parts, size_t n);
 
 /*
- * Sends as much of `data` as the socket takes now, keeps nothing, and returns how many bytes that
- * was. When it is less than all, on_drain comes once more can be taken. For bodies that the
- * caller keeps anyway.
+ * Sends as much of `data` as the socket takes now, and returns how many bytes that was; up to
+ * 64 KiB of them are kept here while the socket is full. When it is less than all, on_drain comes
+ * once more can be taken. For bodies that the caller keeps anyway.
  */
 size_t stream_write_some(struct stream *s, str data);
 
 /* Bytes that wait for the peer. */
 size_t stream_unsent(const struct stream *s);
 
-/* Stops and restarts reading. The end of the connection is not seen while paused. */
+/*
+ * Stops and restarts reading; what was read already is still handed over. While paused, the end
+ * of the connection is only seen when a write fails.
+ */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 
@@ -102,5 +114,14 @@ const struct sockaddr *stream_peer(const struct stream *s);
 str stream_error(const struct stream *s);
 
 bool stream_is_tls(const struct stream *s);
+
+/*
+ * Counts the descriptors this process has besides streams, and reads its limit. To be called once
+ * the process has opened what it keeps; any thread.
+ */
+void stream_count_descriptors(void);
+
+/* How many descriptors are free, by that count and the streams that are open. Any thread. */
+size_t stream_free_descriptors(void);
 
 #endif

@@ -104,26 +104,26 @@ static void test_address__refuses_our_own_listener(void **state)
     (void)state;
     static const struct {
         const char *own;
-        uint16_t own_port;
         const char *addr;
+        uint16_t own_port;
         uint16_t port;
         bool refused;
         const char *why;
     } cases[] = {
-        {"127.0.0.1",   3000, "127.0.0.1",          3000,  true,  "the listener itself"             },
-        {"127.0.0.1",   3000, "127.0.0.1",          11434, false, "another program on this machine" },
-        {"127.0.0.1",   3000, "127.0.0.2",          3000,  false, "another address: not listened on"},
-        {"127.0.0.1",   3000, "::ffff:127.0.0.1",   3000,  true,  "written as mapped"               },
-        {"127.0.0.1",   3000, "64:ff9b::127.0.0.1", 3000,  true,  "written as NAT64"                },
-        {"0.0.0.0",     3000, "127.0.0.1",          3000,  true,  "the wildcard holds loopback"     },
-        {"0.0.0.0",     3000, "127.9.9.9",          3000,  true,  "any loopback address"            },
-        {"0.0.0.0",     3000, "::1",                3000,  true,  "loopback of the other family"    },
-        {"0.0.0.0",     3000, "127.0.0.1",          3001,  false, "the port differs"                },
-        {"0.0.0.0",     3000, "192.168.1.2",        3000,  false, "another machine with that port"  },
-        {"::",          3000, "127.0.0.1",          3000,  true,  "the IPv6 wildcard is dual"       },
-        {"::",          3000, "::1",                3000,  true,  "the IPv6 wildcard"               },
-        {"192.168.1.9", 3000, "192.168.1.9",        3000,  true,  "bound to one address"            },
-        {"192.168.1.9", 3000, "127.0.0.1",          3000,  false, "not bound to loopback"           },
+        {"127.0.0.1",   "127.0.0.1",          3000, 3000,  true,  "the listener itself"             },
+        {"127.0.0.1",   "127.0.0.1",          3000, 11434, false, "another program on this machine" },
+        {"127.0.0.1",   "127.0.0.2",          3000, 3000,  false, "another address: not listened on"},
+        {"127.0.0.1",   "::ffff:127.0.0.1",   3000, 3000,  true,  "written as mapped"               },
+        {"127.0.0.1",   "64:ff9b::127.0.0.1", 3000, 3000,  true,  "written as NAT64"                },
+        {"0.0.0.0",     "127.0.0.1",          3000, 3000,  true,  "the wildcard holds loopback"     },
+        {"0.0.0.0",     "127.9.9.9",          3000, 3000,  true,  "any loopback address"            },
+        {"0.0.0.0",     "::1",                3000, 3000,  true,  "loopback of the other family"    },
+        {"0.0.0.0",     "127.0.0.1",          3000, 3001,  false, "the port differs"                },
+        {"0.0.0.0",     "192.168.1.2",        3000, 3000,  false, "another machine with that port"  },
+        {"::",          "127.0.0.1",          3000, 3000,  true,  "the IPv6 wildcard is dual"       },
+        {"::",          "::1",                3000, 3000,  true,  "the IPv6 wildcard"               },
+        {"192.168.1.9", "192.168.1.9",        3000, 3000,  true,  "bound to one address"            },
+        {"192.168.1.9", "127.0.0.1",          3000, 3000,  false, "not bound to loopback"           },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct address_policy policy = {.own_listen =

@@ -177,7 +177,7 @@ struct poster {
 static void count_post(void *arg)
 {
     struct poster *p = arg;
-    if (++p->got == 2 * POSTS_PER_THREAD)
+    if (++p->got == (size_t)2 * POSTS_PER_THREAD)
         loop_stop(p->loop);
 }
 
