@@ -93,12 +93,11 @@ static bool method_is_known(struct http1 *h, enum http1_method *ret)
 static void check_first_line(struct http1 *h)
 {
     const llhttp_t *m = machine_of(h);
-    enum http1_method method = HTTP1_GET;
+    enum http1_method method;
     if (m->http_major != 1 || m->http_minor > 1)
         set_fault(h, 400, "the version is neither HTTP/1.0 nor HTTP/1.1");
     else if (h->kind == HTTP1_REQUEST && !method_is_known(h, &method))
         set_fault(h, 501, "the method is not implemented");
-    h->asked_head = h->fault == 0 && h->kind == HTTP1_REQUEST && method == HTTP1_HEAD;
 }
 
 static int on_version_complete(llhttp_t *m)
@@ -145,6 +144,7 @@ static int on_body(llhttp_t *m, const char *at, size_t n)
     return h->fault != 0 ? HPE_USER : 0;
 }
 
+/* Refused at its announcement: nobody waits for bytes that are not going to be taken. */
 static int on_chunk_header(llhttp_t *m)
 {
     struct http1 *h = m->data;
@@ -544,10 +544,10 @@ static void restart(struct http1 *h)
     h->phase = PHASE_START;
     h->last_byte = '\0';
     h->n_trailers = 0;
-    h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
-    h->body_bytes = 0;
     h->body_limit_bytes = UINT64_MAX;
-    h->complete = h->in_message = h->asked_head = false;
+    h->body_bytes = 0;
+    h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
+    h->complete = h->in_message = false;
 }
 
 void http1_init(struct http1 *h, enum http1_kind kind, const struct http1_events *events, void *arg)
@@ -609,6 +609,11 @@ const struct http1_message *http1_message(const struct http1 *h)
     return h->head != NULL && h->head->whole ? &h->head->message : NULL;
 }
 
+bool http1_is_head(const struct http1 *h)
+{
+    return h->head != NULL && str_starts(str_of(h->head->text, h->head->len), STR("HEAD "));
+}
+
 void http1_drop_head(struct http1 *h)
 {
     free(h->head);
@@ -622,6 +627,19 @@ str http1_find(const struct http1_message *m, str name)
             return m->fields[i].value;
     }
     return (str){0};
+}
+
+str http1_join(struct arena *a, const struct http1_message *m, str name)
+{
+    str all = {NULL, 0};
+    for (size_t i = 0; i < m->n_fields; i++) {
+        const struct http1_field *f = &m->fields[i];
+        if (!str_ieq(f->name, name))
+            continue;
+        all = all.p == NULL ? f->value
+                            : arena_printf(a, "%.*s, %.*s", STR_ARG(all), STR_ARG(f->value));
+    }
+    return all;
 }
 
 str http1_method_name(enum http1_method method)

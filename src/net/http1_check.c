@@ -1,7 +1,6 @@
 #include "net/http1_check.h"
 
 static const struct http1_fault SOUND = {0, NULL};
-static const char DOT_SEGMENT[] = "the request target holds a segment '.' or '..'";
 
 static struct http1_fault fault(int status, const char *why)
 {
@@ -122,7 +121,7 @@ static struct http1_fault check_host(const struct tally *t)
     if (t->n_hosts > 1)
         return fault(400, "Host is given more than once");
     if (t->n_hosts == 0)
-        return fault(400, "Host is missing");
+        return fault(400, "Host is missing"); // from 1.0 callers too: none is known that has none
     if (!is_authority(t->host))
         return fault(400, "Host is not a host name with an optional port");
     return SOUND;
@@ -137,9 +136,9 @@ struct http1_fault http1_check_fields(struct http1_message *m, enum http1_kind k
     f = check_host(&t);
     if (f.status != 0)
         return f;
-    // Servers disagree on whether it is there: the classic way to smuggle a request.
+    // Some servers take a HEAD's body for the next request.
     if (m->method == HTTP1_HEAD && (m->chunked || m->length_bytes > 0))
-        return fault(400, "a HEAD request has no body");
+        return fault(400, "a HEAD request has a body");
     // RFC 9110 section 10.1.1: a 1.0 caller's Expect is ignored.
     if (t.odd_expect && !m->http10)
         return fault(417, "the only expectation that is understood is 100-continue");
@@ -185,7 +184,7 @@ static int escaped_byte(str s, size_t i)
 
 /*
  * Walks the path byte by byte, as it reads once decoded, and refuses what could mean another path
- * to somebody else: segments "." and "..", a backslash, control characters.
+ * to somebody else: dot segments, a backslash, control characters.
  */
 static struct http1_fault check_path(str path)
 {
@@ -203,13 +202,15 @@ static struct http1_fault check_path(str path)
         if (c == '\\')
             return fault(400, "the request target holds a backslash");
         if (c == '/' && (dots == 1 || dots == 2))
-            return fault(400, DOT_SEGMENT);
+            return fault(400, "the request target holds '.' or '..' as a segment");
         if (c == '/')
             dots = 0;
         else
             dots = c == '.' && dots < 3 ? dots + 1 : 3;
     }
-    return dots == 1 || dots == 2 ? fault(400, DOT_SEGMENT) : SOUND;
+    if (dots == 1 || dots == 2)
+        return fault(400, "the request target holds '.' or '..' as a segment");
+    return SOUND;
 }
 
 struct http1_fault http1_check_target(struct http1_message *m)

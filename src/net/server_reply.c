@@ -56,7 +56,6 @@ struct answer {
     int status;
     const struct http1_field *fields;
     size_t n_fields;
-    str lines; // further fields, with their line ends
     bool has_length;
     uint64_t length_bytes;
 };
@@ -82,7 +81,6 @@ static void build_head(struct exchange *x, const struct answer *a, struct buf *o
     buf_append(out, http1_reason(a->status));
     buf_append(out, STR("\r\n"));
     buf_append(out, date_line(s));
-    buf_append(out, a->lines);
     append_fields(out, a->fields, a->n_fields);
     if (a->has_length && a->status != 204 && a->status != 304) {
         buf_append(out, STR("Content-Length: "));
@@ -127,34 +125,32 @@ static void send_whole(struct exchange *x, const struct answer *a, str body)
 
 void reply_refuse(struct exchange *x, int status, const char *why)
 {
-    static const struct http1_field TYPE = {STR_C("Content-Type"), STR_C("application/json")};
     struct server *s = x->server;
     if (x->app_has && x->status != 0) {
         conn_drop(x, EXCHANGE_CUT); // an answer was begun: there is no place for another
         return;
     }
-    struct buf lines, body;
-    buf_init(&lines, PIPELINED_BYTES);
-    buf_init(&body, SIZE_MAX / 2);
-    if (s->events->error_fields != NULL)
-        s->events->error_fields(s->app, x->app_has ? x : NULL, &lines);
-    s->events->error_body(s->app, status, why, &body);
     if (!x->app_has) {
-        x->is_head = x->http.asked_head;
+        x->is_head = http1_is_head(&x->http);
         x->http10 = false;
         x->sent_bytes = 0;
-        s->events->on_refused(s->app, status, why, exchange_peer(x));
     }
     x->keep_alive = false;
+    struct server_refusal refusal = {.status = status, .why = why, .peer = exchange_peer(x)};
+    buf_init(&refusal.body, SIZE_MAX / 2);
+    s->events->on_refuse(s->app, x->app_has ? x : NULL, &refusal);
     struct answer a = {.status = status,
-                       .fields = &TYPE,
-                       .n_fields = 1,
-                       .lines = buf_str(&lines),
+                       .fields = refusal.fields,
+                       .n_fields = refusal.n_fields,
                        .has_length = true,
-                       .length_bytes = body.len};
-    send_whole(x, &a, buf_str(&body));
-    buf_release(&lines);
-    buf_release(&body);
+                       .length_bytes = refusal.body.len};
+    send_whole(x, &a, buf_str(&refusal.body));
+    buf_release(&refusal.body);
+}
+
+void exchange_close_after(struct exchange *x)
+{
+    x->keep_alive = false;
 }
 
 void reply_continue(struct exchange *x)

@@ -148,36 +148,25 @@ static void app_on_end(void *app, struct exchange *x, enum exchange_end how)
     note(app, word);
 }
 
-static void app_on_refused(void *app, int status, const char *why, str peer)
+static void app_on_refuse(void *app, struct exchange *x, struct server_refusal *refusal)
 {
-    (void)why;
     char word[64];
-    snprintf(word, sizeof(word), "refused:%d", status);
-    assert_true(str_eq(peer, STR("127.0.0.1")));
+    buf_printf(&refusal->body, "{\"error\":%d}", refusal->status);
+    refusal->fields[refusal->n_fields++] =
+        (struct http1_field){STR("Content-Type"), STR("application/json")};
+    assert_true(str_eq(refusal->peer, STR("127.0.0.1")));
+    if (x != NULL)
+        return;
+    snprintf(word, sizeof(word), "refused:%d", refusal->status);
     note(app, word);
 }
 
-static void app_error_body(void *app, int status, const char *why, struct buf *out)
-{
-    (void)app;
-    (void)why;
-    buf_printf(out, "{\"error\":%d}", status);
-}
-
-static void app_error_fields(void *app, struct exchange *x, struct buf *out)
-{
-    (void)app;
-    buf_printf(out, "X-Seen: %s\r\n", x != NULL ? "yes" : "no");
-}
-
 static const struct server_events EVENTS = {
-    .error_fields = app_error_fields,
     .on_head = app_on_head,
     .on_request = app_on_request,
     .on_drain = app_on_drain,
     .on_end = app_on_end,
-    .on_refused = app_on_refused,
-    .error_body = app_error_body,
+    .on_refuse = app_on_refuse,
 };
 
 /* ---- the fixture ---- */
@@ -310,10 +299,9 @@ static void check_talk(struct fixture *f, str request, const char *want, const c
     close(fd);
 }
 
-#define CLOSE "Connection: close\r\n"
-#define PLAIN "Content-Type: text/plain\r\n"
-#define REFUSED(seen)                                                                              \
-    "X-Seen: " seen "\r\nContent-Type: application/json\r\nContent-Length: 13\r\n" CLOSE "\r\n"
+#define CLOSE   "Connection: close\r\n"
+#define PLAIN   "Content-Type: text/plain\r\n"
+#define REFUSED "Content-Type: application/json\r\nContent-Length: 13\r\n" CLOSE "\r\n"
 
 static void test_server__answers_are_framed_as_the_caller_needs_them(void **state)
 {
@@ -324,40 +312,40 @@ static void test_server__answers_are_framed_as_the_caller_needs_them(void **stat
         const char *why;
     } cases[] = {
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",         "sized body"                                },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "sized body"                                },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
                "\r\n2\r\nhi\r\n0\r\n\r\n"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",         "chunked body"                              },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "chunked body"                              },
         {STR_C("HEAD /early HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n", "HEAD"                                      },
+         "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n",          "HEAD"                                      },
         {STR_C("GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                 "204 has no length"                         },
+         "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                "204 has no length"                         },
         {STR_C("GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE
-         "\r\n3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",                      "one chunk per write, none for an empty one"},
+         "\r\n3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",                     "one chunk per write, none for an empty one"},
         {STR_C("GET /stream-with HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE
-         "\r\n3\r\nall\r\n0\r\n\r\n",                                                "the last piece and the end together"       },
+         "\r\n3\r\nall\r\n0\r\n\r\n",                                               "the last piece and the end together"       },
         {STR_C("HEAD /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE "\r\n",
-         "HEAD of a stream"                                                                                                      },
+         "HEAD of a stream"                                                                                                     },
         {STR_C("GET /stream HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN CLOSE "\r\none0123456789abcdef",
-         "a 1.0 caller reads until the end"                                                                                      },
+         "a 1.0 caller reads until the end"                                                                                     },
         {STR_C("GET / HTTP/1.0\r\nHost: h\r\n\r\n"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",           "1.0 closes"                                },
-        {STR_C("GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
-               "GET / HTTP/1.0\r\nHost: h\r\n\r\n"),
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",          "1.0 closes"                                },
+        {STR_C("GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\nHost: "
+               "h\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\nConnection: keep-alive\r\n\r\n"
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",
-         "1.0 may stay"                                                                                                          },
+         "1.0 may stay"                                                                                                         },
         {STR_C("GET /split HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" CLOSE "\r\nx",
-         "a field that would split the head is left out"                                                                         },
+         "a field that would split the head is left out"                                                                        },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\n"
                "Content-Length: 2\r\n\r\nhi"),
          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE
-         "\r\nhi",                                                                   "100 once the head was accepted"            },
+         "\r\nhi",                                                                  "100 once the head was accepted"            },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_talk(f, cases[i].request, cases[i].want, cases[i].why);
@@ -407,20 +395,17 @@ static void test_server__what_is_refused_gets_an_answer_and_a_closed_connection(
         const char *why;
     } cases[] = {
         {STR_C("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"),
-         "HTTP/1.1 400 Bad Request\r\n" REFUSED("no") "{\"error\":400}",                                 "refused:400 ",   "no Host"                            },
+         "HTTP/1.1 400 Bad Request\r\n" REFUSED "{\"error\":400}",                                       "refused:400 ",   "no Host"                            },
         {STR_C("BREW / HTTP/1.1\r\n\r\n"),
-         "HTTP/1.1 501 Not Implemented\r\n" REFUSED("no") "{\"error\":501}",                             "refused:501 ",
-         "method"                                                                                                                                               },
-        {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"),
-         "HTTP/1.1 400 Bad Request\r\n" REFUSED("no"),                                                   "refused:400 ",   "HEAD: no body comes back"           },
+         "HTTP/1.1 501 Not Implemented\r\n" REFUSED "{\"error\":501}",                                   "refused:501 ",   "method"                             },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
-         "HTTP/1.1 400 Bad Request\r\n" REFUSED("yes") "{\"error\":400}",                                "head sent:400 ",
+         "HTTP/1.1 400 Bad Request\r\n" REFUSED "{\"error\":400}",                                       "head sent:400 ",
          "unsound body: the app had its head and hears of the end"                                                                                              },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n"),
-         "HTTP/1.1 413 Content Too Large\r\n" REFUSED("yes") "{\"error\":413}",                          "head sent:413 ",
+         "HTTP/1.1 413 Content Too Large\r\n" REFUSED "{\"error\":413}",                                 "head sent:413 ",
          "too large by its length, before the body"                                                                                                             },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n"),
-         "HTTP/1.1 413 Content Too Large\r\n" REFUSED("yes") "{\"error\":413}",                          "head sent:413 ",
+         "HTTP/1.1 413 Content Too Large\r\n" REFUSED "{\"error\":413}",                                 "head sent:413 ",
          "too large: no 100"                                                                                                                                    },
         {STR_C("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhi"),
          "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nno",
