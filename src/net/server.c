@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "base/xalloc.h"
+#include "net/budget.h"
 #include "net/server_private.h"
 
 #define BACKLOG          1024
@@ -69,18 +70,19 @@ static bool evict_idle(struct server *s)
     return true;
 }
 
+static bool has_room(const struct server *s)
+{
+    return s->n_connections < s->options.max_connections &&
+           stream_free_descriptors() >= SPARE_FDS && !budget_is_out();
+}
+
 /*
  * Whether there is room for one more. A connection that finds none stays unaccepted: the library
  * then polls no further, and at the descriptor limit would accept and close without an error.
  */
 static bool can_accept(struct server *s)
 {
-    bool crowded =
-        s->n_connections >= s->options.max_connections || stream_free_descriptors() < SPARE_FDS;
-    if (!crowded)
-        return true;
-    return evict_idle(s) && s->n_connections < s->options.max_connections &&
-           stream_free_descriptors() >= SPARE_FDS;
+    return has_room(s) || (evict_idle(s) && has_room(s));
 }
 
 static void accept_one(struct server *s)
