@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -10,12 +12,13 @@
 #include "net/budget.h"
 #include "net/server_private.h"
 
-#define BACKLOG          1024
-#define RETRY_MS         100
-#define SPARE_FDS        16   // kept free for what is not a caller's connection
-#define EVICT_AFTER_MS   1000 // so that a connection whose request is on its way is left alone
-#define SCRATCH_MAX      ((size_t)64 * 1024)
-#define NO_LIMIT_OF_CONN SIZE_MAX
+#define BACKLOG             1024
+#define RETRY_MS            100
+#define SPARE_FDS           16   // kept free for what is not a caller's connection
+#define EVICT_AFTER_MS      1000 // so that a connection whose request is on its way is left alone
+#define KERNEL_UNSENT_BYTES (128 * 1024)
+#define SCRATCH_MAX         ((size_t)64 * 1024)
+#define NO_LIMIT_OF_CONN    SIZE_MAX
 
 /* ---- connections on the books ---- */
 
@@ -158,6 +161,10 @@ enum err server_new(struct loop *loop, int listen_fd, struct tls_context *tls,
     uv_tcp_init(loop_handle(loop), listener);
     listener->data = s;
     int rc = uv_tcp_open(listener, listen_fd);
+    // Connections inherit it: bytes for a caller who does not read wait here, where they are
+    // counted, and not by the megabyte in the kernel. Without it things work too.
+    const int lowat = KERNEL_UNSENT_BYTES;
+    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     if (rc != 0)
         close(listen_fd);
     else
