@@ -149,7 +149,7 @@ def test_c3_slow_reader_stops_the_upstream(pair):
     upstream.script(answers.endless_stream(lambda n: line("x" * 4000)))
     with raw.Client(server.port, rcvbuf=4096) as client:
         client.send(raw.chat_request(True))
-        conn = upstream.wait_for_chat().conn
+        conn = upstream.wait_for_chat(2).conn
         sent = settled(conn)
         assert sent < KERNEL_BYTES + 2 * 1024 * 1024, f"{sent} bytes were taken for nobody"
         assert server.memory_kib() - memory < 4096, "they are held by the program"
