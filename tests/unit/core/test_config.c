@@ -16,6 +16,7 @@ struct disk {
 static enum err read_disk(void *arg, struct arena *a, str path, str *ret, struct err_info *info)
 {
     struct disk *disk = arg;
+    assert_int_equal(path.p[path.len], '\0');
     if (disk == NULL || !str_eq(path, str_z(disk->path)))
         return err_set(info, ERR_SYSTEM, "cannot open '%.*s': no such file", STR_ARG(path));
     *ret = arena_copy(a, disk->content);
@@ -400,6 +401,19 @@ static void test_config__names_that_mean_nothing(void **state)
     config_unref(cfg);
 }
 
+static void test_config__messages_of_others_stay_one_line(void **state)
+{
+    static const char *const environ[] = {"TRUST_PROXY=10.0.0.0/8, a\rb\x1B c", NULL};
+    const struct config_sources sources = {environ, STR(""), NULL, NULL};
+    struct config *cfg;
+    struct err_info info = {0};
+    (void)state;
+    assert_int_not_equal(config_load(&sources, &cfg, &info), ERR_OK);
+    assert_non_null(strstr(info.text, "a?b? c"));
+    for (const char *p = info.text; *p != '\0'; p++)
+        assert_true((unsigned char)*p >= ' ');
+}
+
 /* ---- describe and help ---- */
 
 struct listing {
@@ -666,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_config__password_facts),
         cmocka_unit_test(test_config__file_variants),
         cmocka_unit_test(test_config__names_that_mean_nothing),
+        cmocka_unit_test(test_config__messages_of_others_stay_one_line),
         cmocka_unit_test(test_config__describe_shows_origins_and_no_secret),
         cmocka_unit_test(test_config__help_has_every_setting),
         cmocka_unit_test(test_config__reload_takes_what_may_change),
