@@ -70,8 +70,8 @@ struct epoll_event;
 int poll_wait(int epoll_fd, struct epoll_event *events, int max, uint64_t wait_ns);
 
 /* Counts by duration, in steps of less than 2 %, up to half an hour. */
-#define HIST_SUB  128
-#define HIST_ROWS 35
+#define HIST_SUB  128UL
+#define HIST_ROWS 35UL
 struct hist {
     uint64_t counts[HIST_ROWS * HIST_SUB];
     uint64_t n;

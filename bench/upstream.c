@@ -385,7 +385,8 @@ static void on_event(struct conn *c, uint32_t events)
 static void accept_all(void)
 {
     struct sock s;
-    while (sock_accept(up.listener, up.tls, &s)) {
+    // The epoll set holds what is made here.
+    while (sock_accept(up.listener, up.tls, &s)) { // NOLINT(clang-analyzer-unix.Malloc)
         struct conn *c = calloc(1, sizeof(*c));
         if (c == NULL)
             die("out of memory");
