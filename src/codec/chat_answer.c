@@ -167,7 +167,8 @@ static void stream_content(const struct chat_stream *s, str text, struct buf *ou
         size_t start = out->len;
         open_delta(s, out);
         size_t n = json_escaped_head(text, room_left(out, start));
-        put_field(out, STR("content"), str_head(text, n));
+        buf_append(out, STR("\"content\":"));
+        json_put_string(out, str_head(text, n));
         close_delta(s, out);
         text = str_skip(text, n);
     }

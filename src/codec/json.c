@@ -9,9 +9,10 @@ enum {
     SURELY_FINITE_BYTES = 300 // digits without an exponent that every double can hold
 };
 
-static const yyjson_val *val_of(const struct json *v)
+/* yyjson's readers take values that are not const, and do not change them. */
+static yyjson_val *val_of(const struct json *v)
 {
-    return (const yyjson_val *)(const void *)v;
+    return (yyjson_val *)(void *)v;
 }
 
 static const struct json *json_of(const yyjson_val *v)
@@ -21,7 +22,7 @@ static const struct json *json_of(const yyjson_val *v)
 
 static str text_of(const yyjson_val *v)
 {
-    return str_of(v->uni.str, unsafe_yyjson_get_len((void *)(uintptr_t)v));
+    return str_of(v->uni.str, unsafe_yyjson_get_len((void *)v));
 }
 
 /* ---- the quick pass before the parse ---- */
@@ -190,11 +191,11 @@ enum err json_parse_in_place(struct arena *a, char *text, size_t len, enum json_
                              const struct json **ret, struct err_info *info)
 {
     bool strict = mode == JSON_STRICT;
-    assert(memcmp(text + len, "\0\0\0\0", JSON_PADDING) == 0);
     if (info != NULL)
         info->offset = 0;
-    if (len == 0)
+    if (len == 0) // `text` may be NULL then
         return err_set(info, ERR_SYNTAX, "the text is empty");
+    assert(memcmp(text + len, "\0\0\0\0", JSON_PADDING) == 0);
     enum err err = check_shape(text, len, strict, info);
     if (err != ERR_OK)
         return err;
@@ -231,6 +232,7 @@ static int escape_unit(const char *p, const char *end)
 /* Makes U+FFFD of escaped surrogates that have no partner: the parser always refuses those. */
 static void mend_surrogates(char *text, size_t len)
 {
+    static const char DIGITS[] = {'F', 'F', 'F', 'D'};
     const char *end = text + len;
     char *p = memchr(text, '\\', len);
     while (p != NULL && end - p >= 2) {
@@ -241,7 +243,7 @@ static void mend_surrogates(char *text, size_t len)
             if (unit < 0xDC00 && low >= 0xDC00 && low < 0xE000)
                 step = 12;
             else
-                memcpy(p + 2, "FFFD", 4);
+                memcpy(p + 2, DIGITS, sizeof(DIGITS));
         }
         p += step;
         p = p < end ? memchr(p, '\\', (size_t)(end - p)) : NULL;
@@ -273,7 +275,7 @@ enum json_kind json_kind(const struct json *v)
 {
     if (v == NULL)
         return JSON_NULL;
-    switch (unsafe_yyjson_get_type((void *)(uintptr_t)v)) {
+    switch (unsafe_yyjson_get_type(val_of(v))) {
     case YYJSON_TYPE_BOOL:
         return JSON_BOOL;
     case YYJSON_TYPE_RAW:
@@ -312,7 +314,7 @@ bool json_to_bool(const struct json *v, bool *ret)
 {
     if (json_kind(v) != JSON_BOOL)
         return false;
-    *ret = unsafe_yyjson_is_true((void *)(uintptr_t)v);
+    *ret = unsafe_yyjson_is_true(val_of(v));
     return true;
 }
 
@@ -321,7 +323,7 @@ size_t json_size(const struct json *v)
     enum json_kind kind = json_kind(v);
     if (kind != JSON_ARRAY && kind != JSON_OBJECT)
         return 0;
-    return unsafe_yyjson_get_len((void *)(uintptr_t)v);
+    return unsafe_yyjson_get_len(val_of(v));
 }
 
 struct json_iter json_iter(const struct json *container)
@@ -340,14 +342,14 @@ bool json_next(struct json_iter *it, str *key, const struct json **value)
 {
     if (it->left == 0)
         return false;
-    const yyjson_val *v = val_of(it->at);
+    yyjson_val *v = val_of(it->at);
     if (it->is_object) {
         if (key != NULL)
             *key = text_of(v);
         v++;
     }
     *value = json_of(v);
-    it->at = json_of(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v));
+    it->at = json_of(unsafe_yyjson_get_next(v));
     it->left--;
     return true;
 }

@@ -47,7 +47,7 @@ struct json; // a parsed value
 
 /*
  * Parses one value and nothing behind it but white space. `text` is overwritten, must outlive
- * the values, and has JSON_PADDING zero bytes behind its `len`.
+ * the values, and has JSON_PADDING zero bytes behind its `len`. It may be NULL if `len` is 0.
  *
  * ERR_SYNTAX     not JSON, or against the rules of `mode`; info->offset says where, if known
  * ERR_RANGE      too deep, too many items, a number that does not fit

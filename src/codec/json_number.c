@@ -1,7 +1,7 @@
+#include "codec/json.h"
+
 #include <math.h>
 #include <stdlib.h>
-
-#include "codec/json.h"
 
 /* A decimal number's text, taken apart: digits[0..n) times ten to the `scale`. */
 struct decimal {

@@ -1,6 +1,6 @@
-#include <string.h>
-
 #include "codec/json.h"
+
+#include <string.h>
 
 #define REPLACEMENT STR("\xEF\xBF\xBD") // U+FFFD
 

@@ -52,12 +52,12 @@ static enum err decode_role(const struct place *at, const struct json *v, str *r
     str role = json_str(v);
     if (role.len == 0 || role.len > ROLE_MAX)
         return refuse(at, ".role", "must be the name of a role");
-    str copy = arena_copy(at->a, role);
-    if (copy.p == NULL)
+    char *p = arena_alloc(at->a, role.len);
+    if (p == NULL)
         return out_of_budget(at);
-    char *p = (char *)(uintptr_t)copy.p;
-    for (size_t i = 0; i < copy.len; i++)
-        p[i] = ascii_lower(p[i]);
+    for (size_t i = 0; i < role.len; i++)
+        p[i] = ascii_lower(role.p[i]);
+    str copy = str_of(p, role.len);
     *ret = copy;
     if (str_eq(copy, STR("developer")))
         *ret = STR("system");

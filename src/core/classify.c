@@ -11,7 +11,7 @@
 #define HOUR_S    3600
 #define SESSION_S 18000
 #define WEEK_S    604800
-#define DAY_S     86400
+#define DAY_S     INT64_C(86400)
 
 /* ---- the kinds of failure, and what follows from each ---- */
 

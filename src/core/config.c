@@ -86,10 +86,10 @@ static enum err read_named_file(struct loader *l, str name, bool *ret_found, str
         return ERR_OK;
     str content = {NULL, 0};
     struct err_info why = {0};
-    enum err e =
-        l->sources->read_file == NULL
-            ? err_set(&why, ERR_NOT_FOUND, "files cannot be read here")
-            : l->sources->read_file(l->sources->read_arg, &l->scratch, path.text, &content, &why);
+    enum err e = err_set(&why, ERR_NOT_FOUND, "files cannot be read here");
+    path.text = config_copy(&l->scratch, path.text);
+    if (l->sources->read_file != NULL && path.text.p != NULL)
+        e = l->sources->read_file(l->sources->read_arg, &l->scratch, path.text, &content, &why);
     if (e != ERR_OK)
         return err_set(l->info, e, "bad setting %.*s: %s", STR_ARG(variable), why.text);
     content = cut_final_newline(content);
@@ -160,7 +160,9 @@ static void shown(str text, char out[SHOWN_BYTES + 4])
         unsigned char c = (unsigned char)rest.p[i];
         out[n++] = c < ' ' || c == 0x7F ? '?' : rest.p[i];
     }
-    memcpy(out + n, cut ? "..." : "", cut ? 4 : 1);
+    for (size_t i = 0; cut && i < 3; i++)
+        out[n++] = '.';
+    out[n] = '\0';
 }
 
 static enum err refuse(struct loader *l, const struct config_row *row, str text,
@@ -263,7 +265,7 @@ static enum err load_row(struct loader *l, size_t at)
         return e;
     e = take(l, at, &found); // what must not change has to be sound all the same
     if (found.origin == CONFIG_FILE)
-        crypto_wipe((char *)(uintptr_t)found.text.p, found.text.len);
+        crypto_wipe((void *)found.text.p, found.text.len); // our copy, in the scratch arena
     if (e == ERR_OK && l->reload != NULL && (CONFIG_TABLE[at].flags & CONFIG_FIXED))
         e = keep(l, at, found.text, "needs a restart");
     return e;
@@ -364,6 +366,15 @@ static enum err load_all(struct loader *l)
     return e == ERR_OK ? finish(l) : e;
 }
 
+/* What failed may have quoted a value, and values may hold anything. */
+static void make_one_line(struct err_info *info)
+{
+    for (char *p = info != NULL ? info->text : NULL; p != NULL && *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7F)
+            *p = '?';
+    }
+}
+
 static enum err load(const struct config_sources *sources, const struct config_reload *reload,
                      struct config **ret, struct err_info *info)
 {
@@ -376,6 +387,7 @@ static enum err load(const struct config_sources *sources, const struct config_r
     enum err e = load_all(&l);
     arena_release(&l.scratch);
     if (e != ERR_OK) {
+        make_one_line(info);
         config_unref(l.cfg);
         return e;
     }

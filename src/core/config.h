@@ -107,8 +107,8 @@ struct config {
 };
 
 /*
- * Reads a whole file into memory of `a`, which is overwritten once it was used. On failure `info`
- * says why ("cannot open '/x': …").
+ * Reads a whole file into memory of `a`, which is overwritten once it was used. `path` has a zero
+ * byte behind its end. On failure `info` says why ("cannot open '/x': …").
  */
 typedef enum err config_read_fn(void *arg, struct arena *a, str path, str *ret,
                                 struct err_info *info);

@@ -114,7 +114,10 @@ enum err cors_policy_parse(struct arena *a, str text, struct cors_policy *ret,
     return ERR_OK;
 }
 
-/* Matches without regard to letter case; '*' is any run of bytes other than '/'. */
+/*
+ * Matches without regard to letter case; '*' is any run of bytes. It cannot run over "://": a
+ * pattern has that once, and so has a sound origin.
+ */
 static bool matches(str pattern, str text)
 {
     size_t p = 0;
@@ -128,7 +131,7 @@ static bool matches(str pattern, str text)
         } else if (p < pattern.len && ascii_lower(pattern.p[p]) == ascii_lower(text.p[t])) {
             p++;
             t++;
-        } else if (star < pattern.len && text.p[retry] != '/') {
+        } else if (star < pattern.len) {
             p = star + 1;
             t = ++retry;
         } else {

@@ -24,7 +24,7 @@ struct cors_policy {
     size_t n;
 };
 
-/* Parses "auto", or a list of origins ('*' stands for any run without '/') by commas, into `a`. */
+/* Parses "auto", or a list of origins ('*' stands for any run of bytes) by commas, into `a`. */
 MUST_CHECK enum err cors_policy_parse(struct arena *a, str text, struct cors_policy *ret,
                                       struct err_info *info);
 

@@ -103,7 +103,7 @@ static int64_t days_of(const struct moment *m)
 
 static int64_t seconds_of(const struct moment *m)
 {
-    return days_of(m) * DAY_S + m->hour * 3600 + m->minute * 60 + m->second;
+    return days_of(m) * DAY_S + m->hour * INT64_C(3600) + m->minute * INT64_C(60) + m->second;
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */

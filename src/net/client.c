@@ -317,7 +317,6 @@ void call_connected(struct client_call *call, struct stream *stream)
 
 void call_replay(struct client_call *call)
 {
-    call->replayed = true;
     call->sent = false;
     dial_start(call);
 }

@@ -304,7 +304,8 @@ static void on_end(void *arg, enum stream_end why)
         finish(c, false);
         return;
     }
-    bool stale = c->used && !c->answered && why != STREAM_STALLED && !c->call->replayed;
+    // A replay runs over a fresh connection: so there is one at most.
+    bool stale = c->used && !c->answered && why != STREAM_STALLED;
     if (stale) {
         call_replay(part(c, false));
         return;

@@ -71,7 +71,6 @@ struct client_call {
     size_t offset; // of that slice
     bool sent;     // all of it
     bool head_only;
-    bool replayed;
     bool paused;
 };
 

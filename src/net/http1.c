@@ -269,12 +269,12 @@ static void scan_line(struct http1 *h, const char *p, size_t n, bool ends, struc
     bool empty = ends && total == 2;
     size_t ending = ends ? 2 : (p[n - 1] == '\r' ? 1 : 0);
     size_t text = total - (ending < total ? ending : total);
-    if (!empty && h->n_lines > l->n_fields) {
+    if (text > 0 && h->n_lines > l->n_fields) {
         s->fault = (struct http1_fault){431, "there are too many header fields"};
         return;
     }
     size_t room = line_room(h);
-    if (!empty && text > h->line_bytes && text - h->line_bytes > room) {
+    if (text > h->line_bytes && text - h->line_bytes > room) {
         s->n += room;
         s->fault = h->n_lines == 0 ? (struct http1_fault){414, "the request line is too long"}
                                    : (struct http1_fault){431, "the header fields are too long"};
@@ -389,7 +389,8 @@ static void check_head(struct http1 *h)
     if (h->fault != 0)
         return;
     cut_head(h);
-    method_is_known(h, &m->method);
+    if (h->kind == HTTP1_REQUEST)
+        method_is_known(h, &m->method);
     m->status = machine->status_code;
     m->http10 = machine->http_minor == 0;
     m->keep_alive =

@@ -1,7 +1,7 @@
+#include "net/server_private.h"
+
 #include <assert.h>
 #include <stdlib.h>
-
-#include "net/server_private.h"
 
 #define REQUESTS_PER_TURN 64 // of one connection's backlog
 #define STOP_READING      1  // a fault for the parser alone: the request was answered already

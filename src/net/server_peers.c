@@ -1,9 +1,10 @@
+#include "net/server_private.h"
+
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/xalloc.h"
-#include "net/server_private.h"
 
 #define BUCKETS 1024
 

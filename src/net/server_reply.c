@@ -1,7 +1,8 @@
+#include "net/server_private.h"
+
 #include <assert.h>
 
 #include "base/clock.h"
-#include "net/server_private.h"
 
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", made once a second. */
 static str date_line(struct server *s)

@@ -541,6 +541,10 @@ static void on_socket_end(struct stream *s, int error)
     if (s->tls != NULL && !s->tls_open) {
         s->note = "the peer closed the connection during the TLS handshake";
         end(s, STREAM_TLS);
+    } else if (error == UV_EOF && s->tls != NULL) {
+        // Whoever cuts the connection on its way could end a message like this.
+        s->note = "the peer closed the connection without ending TLS";
+        end(s, STREAM_RESET);
     } else if (error == UV_EOF) {
         end(s, STREAM_EOF);
     } else {

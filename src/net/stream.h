@@ -30,7 +30,7 @@ struct tls_context;
 
 /* How a connection ended, seen from here. */
 enum stream_end {
-    STREAM_EOF,     // the peer closed its side in order
+    STREAM_EOF,     // the peer closed its side in order; under TLS, by ending TLS first
     STREAM_RESET,   // reset, or another error of the socket
     STREAM_REFUSED, // the connection was never made
     STREAM_TLS,     // handshake, certificate or record failure; stream_error() says which

@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 
 #define MAX_NAME_BYTES 255
+#define MAX_KEY_BYTES  512
 #define MAX_KEPT       256
 #define RECORD_BYTES   16384
 
@@ -307,9 +308,19 @@ struct tls_session *tls_session_new(struct tls_context *ctx, str name, str resum
         set_error(t, "the host name cannot stand in a certificate");
     if (resume_key.len == 0)
         return t;
-    t->resume_key = xmalloc(resume_key.len + 1);
-    memcpy(t->resume_key, resume_key.p, resume_key.len);
-    t->resume_key[resume_key.len] = '\0';
+    // With the name in front: a resumed session is not verified again.
+    struct buf key;
+    buf_init(&key, MAX_NAME_BYTES + 1 + MAX_KEY_BYTES + 1);
+    buf_append(&key, name);
+    buf_append_char(&key, ' ');
+    buf_append(&key, resume_key);
+    buf_append_char(&key, '\0');
+    t->resume_key = key.p;
+    if (!buf_ok(&key)) {
+        free(key.p);
+        t->resume_key = NULL;
+        return t;
+    }
     SSL_SESSION *kept = take_kept(ctx, t->resume_key);
     if (kept != NULL) {
         SSL_set_session(t->ssl, kept);

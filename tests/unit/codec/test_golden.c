@@ -69,7 +69,7 @@ static void expect_file(const struct golden *c, const char *file, str got)
     struct buf want;
     buf_init(&want, 1 << 20);
     snprintf(path, sizeof(path), "tests/golden/%s/%s", c->name, file);
-    if (getenv("O2O_GOLDEN_WRITE") != NULL) {
+    if (getenv("O2O_GOLDEN_WRITE") != NULL) { // NOLINT(concurrency-mt-unsafe): one thread
         char full[1024];
         snprintf(full, sizeof(full), "%s/%s", O2O_SOURCE_DIR, path);
         FILE *f = fopen(full, "wb");

@@ -450,6 +450,7 @@ static void test_json__parses_in_place(void **state)
     str got = json_str(json_get(v, STR("a")));
     assert_str(got, STR("bA"));
     assert_true(got.p > text && got.p < text + sizeof(text));
+    assert_int_equal(json_parse_in_place(&arena, NULL, 0, JSON_STRICT, &v, NULL), ERR_SYNTAX);
     char number[] = "12\0\0\0";
     assert_int_equal(json_parse_in_place(&arena, number, 2, JSON_STRICT, &v, NULL), ERR_OK);
     assert_str(json_number_text(v), STR("12"));

@@ -87,7 +87,8 @@ static void test_ollama_line__finds_the_sentence_of_an_error(void **state)
         const char *why;
     } cases[] = {
         {"{\"error\":\"boom\"}",                                                            "boom",      "Ollama's own"       },
-        {"{\"error\":\"boom\",\"done\":true}",                                              "boom",      "before done"        },
+        {"{\"error\":\"boom\",\"done\":true,\"message\":{\"content\":\"x\"}}",              "boom",
+         "before done"                                                                                                        },
         {"{\"message\":{\"content\":\"x\"},\"error\":\"boom\"}",                            "boom",      "before text"        },
         {"{\"error\":{\"message\":\"boom\",\"code\":400}}",                                 "boom",      "an object"          },
         {"{\"error\":\"{\\\"error\\\":{\\\"code\\\":400,\\\"message\\\":\\\"boom\\\"}}\"}", "boom",
@@ -99,7 +100,8 @@ static void test_ollama_line__finds_the_sentence_of_an_error(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct ollama_line line = decode_ok(cases[i].text);
-        if (!line.has_error || !str_eq(line.error, str_z(cases[i].want)))
+        if (!line.has_error || !str_eq(line.error, str_z(cases[i].want)) || line.done ||
+            ollama_line_useful(&line))
             fail_msg("%s: '%.*s'", cases[i].why, STR_ARG(line.error));
     }
     static const char *const mute[] = {"{\"error\":{}}", "{\"error\":true}", "{\"error\":\"  \"}",

@@ -16,6 +16,7 @@ struct disk {
 static enum err read_disk(void *arg, struct arena *a, str path, str *ret, struct err_info *info)
 {
     struct disk *disk = arg;
+    assert_int_equal(path.p[path.len], '\0');
     if (disk == NULL || !str_eq(path, str_z(disk->path)))
         return err_set(info, ERR_SYSTEM, "cannot open '%.*s': no such file", STR_ARG(path));
     *ret = arena_copy(a, disk->content);
@@ -143,44 +144,44 @@ static void test_config__says_what_is_bad(void **state)
         const char *want;
         const char *why;
     } cases[] = {
-        {"PORT=80x",                        "bad setting PORT='80x': must be a number from 1 to 65535",      "no number"                     },
-        {"PORT=+80",                        "bad setting PORT='+80': must be a number from 1 to 65535",      "a sign"                        },
+        {"PORT=80x",                                                                                 "bad setting PORT='80x': must be a number from 1 to 65535",      "no number"              },
+        {"PORT=+80",                                                                                 "bad setting PORT='+80': must be a number from 1 to 65535",      "a sign"                 },
         {"PORT=18446744073709551617",
-         "bad setting PORT='18446744073709551617': must be a number from 1 to 65535",                        "more than 64 bits"             },
+         "bad setting PORT='18446744073709551617': must be a number from 1 to 65535",                                                                                 "more than 64 bits"      },
         {"HOST=localhost:3000",
-         "bad setting HOST='localhost:3000': must be an IPv4 or IPv6 address",                               "a port in it"                  },
+         "bad setting HOST='localhost:3000': must be an IPv4 or IPv6 address",                                                                                        "a port in it"           },
         {"LOG_LEVEL=verbose",
-         "bad setting LOG_LEVEL='verbose': must be one of debug, info, warn, error",                         "a word"                        },
-        {"DEBUG_HEADERS=yes",               "bad setting DEBUG_HEADERS='yes': must be 0 or 1",               "a bool"                        },
+         "bad setting LOG_LEVEL='verbose': must be one of debug, info, warn, error",                                                                                  "a word"                 },
+        {"DEBUG_HEADERS=yes",                                                                        "bad setting DEBUG_HEADERS='yes': must be 0 or 1",               "a bool"                 },
         {"OLLAMA_BASE_URL=localhost:11434",
          "bad setting OLLAMA_BASE_URL='localhost:11434': URL does not begin with http:// or "
-         "https://",                                                                                         "no scheme"                     },
+         "https://",                                                                                                                                                  "no scheme"              },
         {"OLLAMA_BASE_URL=http://u:p@h",
-         "bad setting OLLAMA_BASE_URL='***@h': URL holds user info ('@')",                                   "a password is not shown"       },
-        {"HTTP_PROXY=https://u:p@h",        "bad setting HTTP_PROXY='***@h': must be http://host:port",
-         "a proxy by https, its password not shown"                                                                                          },
-        {"HTTP_PROXY=http://h/x",           "bad setting HTTP_PROXY='http://h/x': must be http://host:port",
-         "a proxy with a path"                                                                                                               },
+         "bad setting OLLAMA_BASE_URL='***@h': URL holds user info ('@')",                                                                                            "a password is not shown"},
+        {"HTTP_PROXY=https://u:p@h",                                                                 "bad setting HTTP_PROXY='***@h': must be http://host:port",
+         "a proxy by https, its password not shown"                                                                                                                                            },
+        {"HTTP_PROXY=http://h/x",                                                                    "bad setting HTTP_PROXY='http://h/x': must be http://host:port",
+         "a proxy with a path"                                                                                                                                                                 },
         {"CORS_ORIGINS=example.com",
          "bad setting CORS_ORIGINS='example.com': 'example.com' is no "
-         "origin",                                                                                           "no scheme in an origin"        },
+         "origin",                                                                                                                                                    "no scheme in an origin" },
         {"API_TOKEN=a b",
-         "bad setting API_TOKEN: a token must not hold blanks, line ends or control characters",             "a secret is not shown"         },
-        {"API_TOKEN=','",                   "bad setting API_TOKEN: holds no token",
-         "a list of nothing must not switch authentication off"                                                                              },
+         "bad setting API_TOKEN: a token must not hold blanks, line ends or control characters",                                                                      "a secret is not shown"  },
+        {"API_TOKEN=','",                                                                            "bad setting API_TOKEN: holds no token",
+         "a list of nothing must not switch authentication off"                                                                                                                                },
         {"METRICS_TOKEN='\x01'",
-         "bad setting METRICS_TOKEN: a token must not hold blanks, line ends or control characters",         "a control character"           },
-        {"TLS_CERT=/c",                     "TLS_CERT and TLS_KEY must be set together: TLS_KEY is not",     "no key"                        },
-        {"TLS_KEY=/k",                      "TLS_CERT and TLS_KEY must be set together: TLS_CERT is not",    "no cert"                       },
-        {"DATA_DIR='a\tb'",                 "bad setting DATA_DIR='a?b': must not hold control characters",
-         "a message stays one line"                                                                                                          },
-        {"A\n",                             ".env line 1: it has no '='",                                    "a bad line of .env"            },
+         "bad setting METRICS_TOKEN: a token must not hold blanks, line ends or control characters",                                                                  "a control character"    },
+        {"TLS_CERT=/c",                                                                              "TLS_CERT and TLS_KEY must be set together: TLS_KEY is not",     "no key"                 },
+        {"TLS_KEY=/k",                                                                               "TLS_CERT and TLS_KEY must be set together: TLS_CERT is not",    "no cert"                },
+        {"DATA_DIR='a\tb'",                                                                          "bad setting DATA_DIR='a?b': must not hold control characters",
+         "a message stays one line"                                                                                                                                                            },
+        {"A\n",                                                                                      ".env line 1: it has no '='",                                    "a bad line of .env"     },
         {"DATA_DIR=/"
-         "x\nLOG_LEVEL=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",                                  "bad setting LOG_LEVEL='aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...': "
-         "must be one of debug, info, warn, error",                  "a long value is cut"},
-        {"API_TOKEN=a\nAPI_TOKEN_FILE=/t",                                 "API_TOKEN and API_TOKEN_FILE are both set",                                                                 "both"                     },
+         "x\nLOG_LEVEL=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bad setting LOG_LEVEL='aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...': "
+         "must be one of debug, info, warn, error",               "a long value is cut"    },
+        {"API_TOKEN=a\nAPI_TOKEN_FILE=/t",                                                           "API_TOKEN and API_TOKEN_FILE are both set",                     "both"                   },
         {"ADMIN_PASSWORD_FILE=/none",
-         "bad setting ADMIN_PASSWORD_FILE: cannot open '/none': no such file",                                                                      "a file that is missing"                                                                },
+         "bad setting ADMIN_PASSWORD_FILE: cannot open '/none': no such file",                                                                                        "a file that is missing" },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -398,6 +399,19 @@ static void test_config__names_that_mean_nothing(void **state)
     assert_string_equal(cfg->ignored.p, "RATE_LIMIT_MAX, IP_WHITELIST, CACHE_TTL, LOG_DIR");
     assert_string_equal(cfg->unknown.p, "API_TOKENS, FOO");
     config_unref(cfg);
+}
+
+static void test_config__messages_of_others_stay_one_line(void **state)
+{
+    static const char *const environ[] = {"TRUST_PROXY=10.0.0.0/8, a\rb\x1B c", NULL};
+    const struct config_sources sources = {environ, STR(""), NULL, NULL};
+    struct config *cfg;
+    struct err_info info = {0};
+    (void)state;
+    assert_int_not_equal(config_load(&sources, &cfg, &info), ERR_OK);
+    assert_non_null(strstr(info.text, "a?b? c"));
+    for (const char *p = info.text; *p != '\0'; p++)
+        assert_true((unsigned char)*p >= ' ');
 }
 
 /* ---- describe and help ---- */
@@ -666,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_config__password_facts),
         cmocka_unit_test(test_config__file_variants),
         cmocka_unit_test(test_config__names_that_mean_nothing),
+        cmocka_unit_test(test_config__messages_of_others_stay_one_line),
         cmocka_unit_test(test_config__describe_shows_origins_and_no_secret),
         cmocka_unit_test(test_config__help_has_every_setting),
         cmocka_unit_test(test_config__reload_takes_what_may_change),

@@ -71,7 +71,8 @@ static void test_cors__decides_by_origin(void **state)
         {"null",                        false, "null",                         CORS_ALLOW,  "null by name"                         },
         {"https://*",                   false, "null",                         CORS_REFUSE, "null is no https origin"              },
         {"*://localhost",               false, "http://localhost",             CORS_ALLOW,  "any scheme"                           },
-        {"*://localhost",               false, "http://x/y://localhost",       CORS_REFUSE, "'*' stops at '/'"                     },
+        {"*://localhost",               false, "http://x/y://localhost",       CORS_REFUSE,
+         "'*' does not reach over '://'"                                                                                           },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -52,9 +52,7 @@ static void test_dotenv__reads_one_line(void **state)
         if (e != ERR_OK)
             fail_msg("%s: %s", cases[i].why, info.text);
         const struct dotenv_entry *entry = dotenv_find(&env, str_z(cases[i].name));
-        if (entry == NULL)
-            fail_msg("%s: no entry", cases[i].why);
-        assert_str(entry->value, cases[i].value, cases[i].why);
+        assert_str(entry != NULL ? entry->value : STR("(none)"), cases[i].value, cases[i].why);
         arena_release(&a);
     }
 }

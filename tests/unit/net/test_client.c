@@ -1,4 +1,4 @@
-#include "upstream.h"
+#include "net/upstream.h"
 
 #include <sys/time.h>
 

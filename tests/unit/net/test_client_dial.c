@@ -1,4 +1,4 @@
-#include "upstream.h"
+#include "net/upstream.h"
 
 #include <netdb.h>
 
@@ -20,6 +20,7 @@ static int lookup(const char *host, struct sockaddr_storage *addrs, size_t max, 
         {"one.test",    {"127.0.0.1"}                                },
         {"second.test", {"127.0.0.2", "127.0.0.1"}                   },
         {"third.test",  {"127.0.0.2", "127.0.0.3", "127.0.0.1"}      },
+        {"both.test",   {"127.0.0.2", "127.0.0.3", "::1"}            },
         {"meta.test",   {"169.254.169.254", "::ffff:169.254.169.254"}},
         {"mixed.test",  {"169.254.169.254", "127.0.0.1"}             },
         {"proxy.test",  {"127.0.0.1"}                                },
@@ -191,6 +192,45 @@ static void test_client_dial__tries_the_next_address_when_one_hangs(void **state
     release(&o);
     close(fd);
     end_deaf(&deaf);
+}
+
+/* Listens at ::1; -1 where there is no IPv6. */
+static int listen_v6(uint16_t port)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    const struct sockaddr_in6 in6 = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&in6, sizeof(in6)) == 0 && listen(fd, 8) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void test_client_dial__the_families_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    renew_client(f);
+    int v6 = listen_v6(f->port);
+    if (v6 < 0)
+        skip();
+    struct deaf two = deafen("127.0.0.2", &f->port);
+    struct deaf three = deafen("127.0.0.3", &f->port);
+    struct outcome o;
+    uint64_t start_ms = loop_now_ms(f->loop);
+    start_to(f, &o, url_to(f, "both.test"));
+    int fd = accept_at(f, v6);
+    assert_in_range(loop_now_ms(f->loop) - start_ms, 250, 499); // second, not third
+    serve(&o, fd, OK_ANSWER);
+    assert_int_equal(o.dones, 1);
+    release(&o);
+    close(fd);
+    close(v6);
+    end_deaf(&two);
+    end_deaf(&three);
 }
 
 static void test_client_dial__gives_up_after_the_connect_timeout(void **state)
@@ -395,6 +435,7 @@ int main(void)
         DIAL_TEST(test_client_dial__passes_over_forbidden_addresses),
         DIAL_TEST(test_client_dial__tries_the_next_address_at_once_after_a_refusal),
         DIAL_TEST(test_client_dial__tries_the_next_address_when_one_hangs),
+        DIAL_TEST(test_client_dial__the_families_take_turns),
         DIAL_TEST(test_client_dial__gives_up_after_the_connect_timeout),
         DIAL_TEST(test_client_dial__may_be_cancelled_at_any_stage),
         DIAL_TEST(test_client_dial__asks_http_proxies_in_absolute_form),

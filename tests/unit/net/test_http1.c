@@ -345,12 +345,324 @@ static void test_http1__unsound_chunks_are_refused(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         check_fault(HTTP1_REQUEST, cases[i].raw, 400, cases[i].want, cases[i].why);
 }
+
+/* ---- limits ---- */
+
+/* Feeds `raw` whole, byte by byte and in odd pieces; each must end in `fault` (0: complete). */
+static void check_limit(enum http1_kind kind, const struct buf *raw, int fault, const char *why)
+{
+    static const size_t PIECES[] = {1, 7, 1000, SIZE_MAX};
+    for (size_t i = 0; i < sizeof(PIECES) / sizeof(PIECES[0]); i++) {
+        struct http1 h;
+        struct record r;
+        start(&h, &r, kind);
+        feed(&h, buf_str(raw), PIECES[i]);
+        if (h.fault != fault || r.n_complete != (fault == 0))
+            print_error("case: %s\npieces of %zu: fault %d, complete %u\n", why, PIECES[i], h.fault,
+                        r.n_complete);
+        assert_int_equal(h.fault, fault);
+        assert_int_equal(r.n_complete, fault == 0);
+        finish(&h, &r);
+    }
+}
+
+static void append_many(struct buf *b, char c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_append_char(b, c);
+}
+
+/* A line "X: xxx" of `n` bytes with its end. */
+static void append_field(struct buf *b, size_t n)
+{
+    buf_append(b, STR("X: "));
+    append_many(b, 'x', n - 5);
+    buf_append(b, STR("\r\n"));
+}
+
+static void test_http1__limits_hold_to_the_byte(void **state)
+{
+    (void)state;
+    struct buf raw;
+    buf_init(&raw, 1 << 20);
+    for (int over = -1; over <= 1; over++) {
+        buf_reset(&raw);
+        buf_append(&raw, STR("GET /"));
+        append_many(&raw, 'x', (size_t)(HTTP1_LINE_BYTES - 14 + over));
+        buf_append(&raw, STR(" HTTP/1.1\r\nHost: h\r\n\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 414 : 0, "request line");
+
+        buf_reset(&raw);
+        buf_append(&raw, STR(REQ));
+        append_field(&raw, (size_t)(HTTP1_FIELD_BYTES + 2 + over));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 431 : 0, "one field");
+
+        buf_reset(&raw);
+        buf_append(&raw, STR(REQ)); // its field has 9 bytes
+        append_field(&raw, HTTP1_FIELD_BYTES);
+        append_field(&raw, (size_t)(HTTP1_HEAD_BYTES - HTTP1_FIELD_BYTES - 9 + over));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 431 : 0, "all fields");
+
+        buf_reset(&raw);
+        buf_append(&raw, STR(REQ));
+        for (int i = 1; i < HTTP1_FIELDS + over; i++)
+            buf_append(&raw, STR("X: y\r\n"));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 431 : 0, "count of fields");
+    }
+    buf_release(&raw);
+}
+
+static void test_http1__limits_hold_before_the_end_of_a_line_is_seen(void **state)
+{
+    (void)state;
+    struct buf raw;
+    buf_init(&raw, 1 << 20);
+    buf_append(&raw, STR("GET /"));
+    append_many(&raw, 'x', HTTP1_LINE_BYTES);
+    check_limit(HTTP1_REQUEST, &raw, 414, "endless request line");
+
+    buf_reset(&raw);
+    buf_append(&raw, STR(REQ "X: "));
+    append_many(&raw, 'x', HTTP1_FIELD_BYTES);
+    check_limit(HTTP1_REQUEST, &raw, 431, "endless field");
+
+    buf_reset(&raw);
+    buf_append(&raw, STR(REQ));
+    append_many(&raw, 'x', HTTP1_FIELD_BYTES + 1);
+    check_limit(HTTP1_REQUEST, &raw, 431, "endless name");
+    buf_release(&raw);
+}
+
+static void test_http1__trailers_and_extensions_have_limits(void **state)
+{
+    (void)state;
+    struct buf raw;
+    buf_init(&raw, 1 << 20);
+    for (int over = -1; over <= 1; over++) {
+        // From the last byte of the body: CR LF, "0", CR LF, the trailer, CR LF.
+        buf_reset(&raw);
+        buf_append(&raw, STR(CHUNKED "1\r\na\r\n0\r\n"));
+        append_field(&raw, (size_t)(HTTP1_HEAD_BYTES - 7 + over));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 431 : 0, "trailers");
+
+        buf_reset(&raw);
+        buf_append(&raw, STR(CHUNKED "1;"));
+        append_many(&raw, 'x', (size_t)(HTTP1_HEAD_BYTES - 4 + over));
+        buf_append(&raw, STR("\r\na\r\n0\r\n\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 431 : 0, "chunk extension");
+
+        buf_reset(&raw);
+        buf_append(&raw, STR(CHUNKED "0\r\n"));
+        for (int i = 0; i < HTTP1_FIELDS + over; i++)
+            buf_append(&raw, STR("X: y\r\n"));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_REQUEST, &raw, over > 0 ? 431 : 0, "count of trailers");
+    }
+    buf_release(&raw);
+}
+
+static void test_http1__a_long_chunked_body_is_not_taken_for_overhead(void **state)
+{
+    (void)state;
+    struct buf raw;
+    buf_init(&raw, 1 << 20);
+    buf_append(&raw, STR(CHUNKED));
+    for (int i = 0; i < 20000; i++)
+        buf_append(&raw, STR("1\r\nx\r\n"));
+    buf_append(&raw, STR("0\r\n\r\n"));
+    check_limit(HTTP1_REQUEST, &raw, 0, "small chunks");
+    buf_release(&raw);
+}
+
+/* ---- responses ---- */
+
+static void test_http1__sound_responses_are_read_however_they_are_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        str raw;
+        const char *want;
+        const char *why;
+    } cases[] = {
+        {STR_C("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"),
+         "[0  200 keep length=2|Content-Length=2]ab$",             "sized"                        },
+        {STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
+         "[0  200 keep chunked|Transfer-Encoding=chunked]ab$",     "chunked"                      },
+        {STR_C("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"),
+         "[0  200 keep length=0|Content-Length=0]$",               "no reason"                    },
+        {STR_C("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+         "[0  200 1.0 length=0|Content-Length=0]$",                "1.0"                          },
+        {STR_C("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+               "HTTP/1.1 204 No Content\r\n\r\n"),
+         "[0  100 keep]$[0  103 keep|Link=x]$[0  204 keep]$",      "1xx are messages of their own"},
+        {STR_C("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 x\r\n\r\n"),
+         "[0  304 keep length=5|Content-Length=5]$[0  204 keep]$", "304 has no body"              },
+        {STR_C("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+         "[0  200 length=0|Connection=close|Content-Length=0]$",   "close"                        },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check_events(HTTP1_RESPONSE, cases[i].raw, cases[i].want, cases[i].why);
+}
+
+static void test_http1__unsound_responses_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        str raw;
+        const char *want;
+        const char *why;
+    } cases[] = {
+        {STR_C("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"),           "",
+         "two lengths"                                                                                               },
+        {STR_C("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"),    "",
+         "length and chunks"                                                                                         },
+        {STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"),                            "", "another coding"},
+        {STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),                   "", "two codings"   },
+        {STR_C("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),                         "", "chunks in 1.0" },
+        {STR_C("HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"),                                  "", "2.0"           },
+        {STR_C("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "",
+         "nobody asked to switch"                                                                                    },
+        {STR_C("HTTP/1.1 20 OK\r\n\r\n"),                                                        "", "two digits"    },
+        {STR_C("HTTP/1.1 2000 OK\r\n\r\n"),                                                      "", "four digits"   },
+        {STR_C("<html>"),                                                                        "", "not HTTP"      },
+        {STR_C("HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n"),                                    "", "bare LF"       },
+        {STR_C("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n"),                                         "", "folded"        },
+        {STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+         "[0  200 keep chunked|Transfer-Encoding=chunked]",                                          "chunk size"    },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check_fault(HTTP1_RESPONSE, cases[i].raw, 502, cases[i].want, cases[i].why);
+}
+
+static void test_http1__the_end_of_a_connection_may_end_a_response(void **state)
+{
+    (void)state;
+    static const struct {
+        str raw;
+        bool sound;
+        unsigned complete;
+        const char *why;
+    } cases[] = {
+        {STR_C(""),                                                                      true,  0, "between two messages"},
+        {STR_C("HTTP/1.1 200 OK\r\n\r\nabc"),                                            true,  1, "a body until the end"},
+        {STR_C("HTTP/1.1 200 OK\r\n\r\n"),                                               true,  1, "an empty one"        },
+        {STR_C("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"),                        false, 0, "sized, cut"          },
+        {STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"),      false, 0,
+         "chunked, cut"                                                                                                  },
+        {STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"), false, 0,
+         "chunked, cut in the end"                                                                                       },
+        {STR_C("HTTP/1.1 200 OK\r\nX: y\r\n"),                                           false, 0, "in the head"         },
+        {STR_C("HTT"),                                                                   false, 0, "in the first line"   },
+        {STR_C("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"),                        true,  1, "complete before"     },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct http1 h;
+        struct record r;
+        start(&h, &r, HTTP1_RESPONSE);
+        r.next_at_once = false;
+        feed(&h, cases[i].raw, SIZE_MAX);
+        bool sound = http1_feed_eof(&h);
+        if (sound != cases[i].sound || r.n_complete != cases[i].complete)
+            print_error("case: %s\n", cases[i].why);
+        assert_int_equal(sound, cases[i].sound);
+        assert_int_equal(r.n_complete, cases[i].complete);
+        finish(&h, &r);
+    }
+}
+
+static void test_http1__an_answer_to_head_has_no_body(void **state)
+{
+    (void)state;
+    struct http1 h;
+    struct record r;
+    start(&h, &r, HTTP1_RESPONSE);
+    h.answer_to_head = true;
+    feed(&h, STR("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), SIZE_MAX);
+    assert_int_equal(h.fault, 0);
+    assert_int_equal(r.n_complete, 2);
+    finish(&h, &r);
+}
+
+static void test_http1__a_response_head_has_its_own_limits(void **state)
+{
+    (void)state;
+    struct buf raw;
+    buf_init(&raw, 1 << 20);
+    for (int over = -1; over <= 1; over++) {
+        buf_reset(&raw);
+        buf_append(&raw, STR("HTTP/1.1 204 x\r\n"));
+        for (int i = 0; i < 3; i++)
+            append_field(&raw, HTTP1_RESPONSE_HEAD_BYTES / 4);
+        append_field(&raw, (size_t)(HTTP1_RESPONSE_HEAD_BYTES / 4 + over));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_RESPONSE, &raw, over > 0 ? 502 : 0, "all fields");
+
+        buf_reset(&raw);
+        buf_append(&raw, STR("HTTP/1.1 204 x\r\n"));
+        for (int i = 0; i < HTTP1_RESPONSE_FIELDS + over; i++)
+            buf_append(&raw, STR("X: y\r\n"));
+        buf_append(&raw, STR("\r\n"));
+        check_limit(HTTP1_RESPONSE, &raw, over > 0 ? 502 : 0, "count of fields");
+    }
+    buf_release(&raw);
+}
+
+/* ---- the owner's say ---- */
+
+static void test_http1__the_owner_may_refuse_head_and_body(void **state)
+{
+    (void)state;
+    for (int in_body = 0; in_body < 2; in_body++) {
+        struct http1 h;
+        struct record r;
+        start(&h, &r, HTTP1_REQUEST);
+        r.status_of_head = in_body ? 0 : 401;
+        r.status_of_body = in_body ? 413 : 0;
+        feed(&h, STR(POST "Content-Length: 2\r\n\r\nab"), SIZE_MAX);
+        assert_int_equal(h.fault, in_body ? 413 : 401);
+        assert_int_equal(r.n_complete, 0);
+        finish(&h, &r);
+    }
+}
+
+static void test_http1__a_dropped_head_is_gone_and_the_body_goes_on(void **state)
+{
+    (void)state;
+    struct http1 h;
+    struct record r;
+    start(&h, &r, HTTP1_REQUEST);
+    r.next_at_once = false;
+    feed(&h, STR(POST "Content-Length: 4\r\n\r\nab"), SIZE_MAX);
+    assert_non_null(http1_message(&h));
+    http1_drop_head(&h);
+    assert_null(http1_message(&h));
+    assert_int_equal(http1_feed(&h, STR("cdGET")), 2); // stops behind the message
+    assert_true(h.complete);
+    assert_int_equal(http1_feed(&h, STR("GET")), 0); // until http1_next()
+    finish(&h, &r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_http1__sound_requests_are_read_however_they_are_cut),
         cmocka_unit_test(test_http1__unsound_heads_are_refused_and_never_reported),
         cmocka_unit_test(test_http1__unsound_chunks_are_refused),
+        cmocka_unit_test(test_http1__limits_hold_to_the_byte),
+        cmocka_unit_test(test_http1__limits_hold_before_the_end_of_a_line_is_seen),
+        cmocka_unit_test(test_http1__trailers_and_extensions_have_limits),
+        cmocka_unit_test(test_http1__a_long_chunked_body_is_not_taken_for_overhead),
+        cmocka_unit_test(test_http1__sound_responses_are_read_however_they_are_cut),
+        cmocka_unit_test(test_http1__unsound_responses_are_refused),
+        cmocka_unit_test(test_http1__the_end_of_a_connection_may_end_a_response),
+        cmocka_unit_test(test_http1__an_answer_to_head_has_no_body),
+        cmocka_unit_test(test_http1__a_response_head_has_its_own_limits),
+        cmocka_unit_test(test_http1__the_owner_may_refuse_head_and_body),
+        cmocka_unit_test(test_http1__a_dropped_head_is_gone_and_the_body_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

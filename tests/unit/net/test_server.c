@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/attr.h"
+#include "net/tls_pem.h"
 
 /*
  * A server on loopback in a thread of its own, and blocking sockets that talk to it. What its app
@@ -43,6 +44,13 @@ static void note(struct fixture *f, const char *word)
     size_t n = strlen(f->log);
     snprintf(f->log + n, sizeof(f->log) - n, "%s ", word);
     pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void clear_log(struct fixture *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->log[0] = '\0';
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -174,7 +182,7 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-static struct fixture *start_with(size_t max_connections)
+static struct fixture *start_with(size_t max_connections, struct tls_context *tls)
 {
     struct fixture *f = test_calloc(1, sizeof(*f));
     pthread_mutex_init(&f->lock, NULL);
@@ -189,8 +197,7 @@ static struct fixture *start_with(size_t max_connections)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&f->addr, &len), 0);
     const struct server_options options = {.max_connections = max_connections};
     struct err_info info;
-    assert_int_equal(server_new(f->loop, fd, NULL, &options, &EVENTS, f, &f->server, &info),
-                     ERR_OK);
+    assert_int_equal(server_new(f->loop, fd, tls, &options, &EVENTS, f, &f->server, &info), ERR_OK);
     assert_int_equal(pthread_create(&f->thread, NULL, run_loop, f), 0);
     return f;
 }
@@ -214,7 +221,7 @@ static void stop(struct fixture *f)
 
 static int setup(void **state)
 {
-    *state = start_with(1000);
+    *state = start_with(1000, NULL);
     return 0;
 }
 
@@ -410,7 +417,7 @@ static void test_server__what_is_refused_gets_an_answer_and_a_closed_connection(
          "head cut:0 ",                                                                                                    "given up at the head"               },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        f->log[0] = '\0';
+        clear_log(f);
         check_talk(f, cases[i].request, cases[i].want, cases[i].why);
         wait_for(f, cases[i].log);
     }
@@ -484,7 +491,7 @@ static void test_server__a_caller_who_leaves_is_noticed_at_once(void **state)
     struct fixture *f = *state;
     const struct linger reset = {.l_onoff = 1};
     for (int how = 0; how < 3; how++) {
-        f->log[0] = '\0';
+        clear_log(f);
         int fd = dial(f);
         say(fd, STR("GET /hang HTTP/1.1\r\nHost: h\r\n\r\n"));
         wait_for(f, "held ");
@@ -599,7 +606,7 @@ static void test_server__a_drain_lets_the_running_exchange_end(void **state)
 static void test_server__at_the_cap_connections_wait_unaccepted(void **state)
 {
     (void)state;
-    struct fixture *f = start_with(1);
+    struct fixture *f = start_with(1, NULL);
     char raw[2048];
     int first = dial(f), second = dial(f);
     say(first, STR("GET /hang HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -610,6 +617,154 @@ static void test_server__at_the_cap_connections_wait_unaccepted(void **state)
     assert_memory_equal(raw, "HTTP/1.1 204", 12);
     close(second);
     stop(f);
+}
+
+/* ---- under TLS ---- */
+
+static void write_file(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static int setup_tls(void **state)
+{
+    struct tls_context *tls;
+    struct err_info info;
+    char cert[] = "/tmp/test_server_XXXXXX", key[] = "/tmp/test_server_XXXXXX";
+    write_file(cert, CERT_PEM);
+    write_file(key, KEY_PEM);
+    assert_int_equal(tls_server_context(cert, key, &tls, &info), ERR_OK);
+    unlink(cert);
+    unlink(key);
+    *state = start_with(1000, tls);
+    tls_context_release(tls); // the server holds its own
+    return 0;
+}
+
+struct secure_caller {
+    int fd;
+    struct tls_session *session;
+    enum tls_state state;
+    struct buf out;
+    struct buf plain;
+};
+
+static void take_plain(void *arg, str plain)
+{
+    struct secure_caller *c = arg;
+    buf_append(&c->plain, plain);
+}
+
+static void flush_secure(struct secure_caller *c)
+{
+    say(c->fd, buf_str(&c->out));
+    buf_reset(&c->out);
+}
+
+/* Reads once; false at the end. */
+static bool hear_secure(struct secure_caller *c)
+{
+    char raw[4096];
+    ssize_t n = recv(c->fd, raw, sizeof(raw), 0);
+    if (n <= 0)
+        return false;
+    c->state = tls_feed(c->session, str_of(raw, (size_t)n), &c->out, take_plain, c);
+    flush_secure(c);
+    return true;
+}
+
+static void dial_secure(const struct fixture *f, struct secure_caller *c, struct tls_context *tls)
+{
+    *c = (struct secure_caller){.fd = dial(f),
+                                .session = tls_session_new(tls, STR("localhost"), STR(""))};
+    buf_init(&c->out, 1 << 20);
+    buf_init(&c->plain, 2 * FLOOD_BYTES);
+    c->state = tls_begin(c->session, &c->out);
+    flush_secure(c);
+    while (c->state == TLS_HANDSHAKE)
+        assert_true(hear_secure(c));
+    assert_int_equal(c->state, TLS_OPEN);
+}
+
+static void hang_up_secure(struct secure_caller *c)
+{
+    tls_session_free(c->session);
+    buf_release(&c->out);
+    buf_release(&c->plain);
+    close(c->fd);
+}
+
+static struct tls_context *trusting_context(void)
+{
+    struct tls_context *tls;
+    struct err_info info;
+    char root[] = "/tmp/test_server_XXXXXX";
+    write_file(root, ROOT_PEM);
+    assert_int_equal(tls_client_context(root, &tls, &info), ERR_OK);
+    unlink(root);
+    return tls;
+}
+
+static void test_server__tls_carries_answers_small_and_large(void **state)
+{
+    static const struct {
+        str request;
+        size_t min_bytes;
+        const char *log;
+    } cases[] = {
+        {STR_C("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),      100,         "sent:200 "                      },
+        {STR_C("GET /none HTTP/1.1\r\nHost: h\r\n\r\nGET /stream HTTP/1.1\r\nHost: h\r\n"
+               "Connection: close\r\n\r\n"),
+         200,                                                                               "sent:204 head request sent:200 "},
+        {STR_C("GET /flood HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), FLOOD_BYTES,
+         "sent:200 "                                                                                                         },
+        {STR_C("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n"),   100,         "sent:413 "                      },
+    };
+    struct fixture *f = *state;
+    struct tls_context *tls = trusting_context();
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        clear_log(f);
+        struct secure_caller c;
+        dial_secure(f, &c, tls);
+        assert_int_equal(tls_write(c.session, cases[i].request, &c.out), TLS_OPEN);
+        flush_secure(&c);
+        while (c.state == TLS_OPEN && hear_secure(&c))
+            ;
+        assert_int_equal(c.state, TLS_CLOSED); // with a close_notify: nothing was cut off
+        if (c.plain.len < cases[i].min_bytes)
+            print_error("%zu bytes to: %.*s\n", c.plain.len, STR_ARG(cases[i].request));
+        assert_true(c.plain.len >= cases[i].min_bytes);
+        wait_for(f, cases[i].log);
+        hang_up_secure(&c);
+    }
+    tls_context_release(tls);
+}
+
+static void test_server__a_caller_who_leaves_is_noticed_under_tls(void **state)
+{
+    struct fixture *f = *state;
+    struct tls_context *tls = trusting_context();
+    struct secure_caller c;
+    dial_secure(f, &c, tls);
+    assert_int_equal(tls_write(c.session, STR("GET /hang HTTP/1.1\r\nHost: h\r\n\r\n"), &c.out),
+                     TLS_OPEN);
+    flush_secure(&c);
+    wait_for(f, "held ");
+    hang_up_secure(&c);
+    wait_for(f, "gone:0 ");
+    tls_context_release(tls);
+}
+
+static void test_server__plain_text_on_the_tls_port_is_closed(void **state)
+{
+    char raw[256];
+    int fd = dial(*state);
+    say(fd, STR("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_true(hear(fd, raw, sizeof(raw), NULL).len < 20); // an alert at most
+    close(fd);
 }
 
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -630,6 +785,12 @@ int main(void)
         WITH_SERVER(test_server__an_answer_given_up_has_no_last_chunk),
         WITH_SERVER(test_server__a_flood_stops_at_the_high_mark_and_goes_on),
         WITH_SERVER(test_server__a_drain_lets_the_running_exchange_end),
+        cmocka_unit_test_setup_teardown(test_server__tls_carries_answers_small_and_large, setup_tls,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_server__a_caller_who_leaves_is_noticed_under_tls,
+                                        setup_tls, teardown),
+        cmocka_unit_test_setup_teardown(test_server__plain_text_on_the_tls_port_is_closed,
+                                        setup_tls, teardown),
         cmocka_unit_test(test_server__at_the_cap_connections_wait_unaccepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
