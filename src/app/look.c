@@ -18,7 +18,8 @@ static void end(struct look *l)
 {
     struct worker *w = l->worker;
     const struct config *config = w->snapshot->config;
-    upstream_note(&w->program->upstream, config, l->answered, loop_now_ms(w->loop));
+    upstream_note(&w->program->upstream, config, l->answered ? UPSTREAM_ANSWERED : UPSTREAM_MISSING,
+                  loop_now_ms(w->loop));
     if (!l->answered)
         log_warn("no_local_ollama", LOG_STR("at", upstream_url(config)->authority),
                  LOG_STR("hint", STR("start Ollama, or set OLLAMA_BASE_URL")));

@@ -27,6 +27,7 @@ enum relay_state {
 };
 
 struct relay {
+    struct list link; // in worker->tails, in RELAY_TAIL
     struct worker *worker;
     struct request *req; // NULL in RELAY_TAIL
     const struct dialect *dialect;
@@ -59,6 +60,7 @@ void relay_free(struct relay *r)
 {
     if (r == NULL)
         return;
+    list_remove(&r->link);
     client_cancel(r->call);
     loop_timer_cancel(loop_of(r), &r->deadline);
     loop_timer_cancel(loop_of(r), &r->beat);
@@ -67,6 +69,12 @@ void relay_free(struct relay *r)
     ndjson_release(&r->lines);
     answer_release(&r->answer);
     free(r);
+}
+
+void relay_free_tails(struct worker *w)
+{
+    while (!list_empty(&w->tails))
+        relay_free(list_entry(w->tails.next, struct relay, link));
 }
 
 /* Lets go of the request, whose exchange is about to end, and the request itself with it. */
@@ -86,6 +94,7 @@ static void linger(struct relay *r)
         return;
     }
     r->state = RELAY_TAIL;
+    list_append(&r->worker->tails, &r->link);
     loop_timer_cancel(loop_of(r), &r->beat);
     loop_timer_set(loop_of(r), &r->deadline, TAIL_MS);
     if (r->paused)
@@ -111,14 +120,23 @@ static void send_out(struct relay *r)
     }
 }
 
+/* Ends a stream with what the event has put into the worker's buffer. */
+static void finish_stream(struct relay *r)
+{
+    struct worker *w = r->worker;
+    if (!exchange_begun(r->req->x))
+        request_begin_stream(r->req);
+    exchange_finish_with(let_go(r)->x, buf_str(&w->out));
+    worker_trim_out(w);
+}
+
 /* Ends the request with an error, in the shape that fits what was sent so far. */
 static void fail_with(struct relay *r, const struct api_error *error)
 {
     if (exchange_begun(r->req->x)) {
         struct openai_fault fault = request_fault_of(error);
         r->dialect->fail(&r->answer, &fault, &r->worker->out);
-        send_out(r);
-        exchange_finish(let_go(r)->x);
+        finish_stream(r);
     } else {
         request_reply_error(let_go(r), error);
     }
@@ -140,10 +158,22 @@ static struct api_error no_upstream(void)
     return e;
 }
 
-static void note_reached(struct relay *r, enum attempt_end how)
+static void note(struct relay *r, enum upstream_outcome outcome)
 {
-    bool reached = how != ATTEMPT_NO_CONNECT && how != ATTEMPT_ADDRESS && how != ATTEMPT_TLS;
-    upstream_note(&r->worker->program->upstream, config_of(r), reached, loop_now_ms(loop_of(r)));
+    upstream_note(&r->worker->program->upstream, config_of(r), outcome, loop_now_ms(loop_of(r)));
+}
+
+/* How a failed attempt speaks of the upstream: an error that is the request's fault does not. */
+static enum upstream_outcome outcome_of(const struct attempt *attempt, const struct verdict *v)
+{
+    switch (attempt->how) {
+    case ATTEMPT_NO_CONNECT:
+    case ATTEMPT_ADDRESS:
+    case ATTEMPT_TLS:
+        return UPSTREAM_MISSING;
+    default:
+        return v->error.status < 500 ? UPSTREAM_ANSWERED : UPSTREAM_FAILED;
+    }
 }
 
 /* What an attempt has in common however it failed. */
@@ -166,7 +196,7 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     struct verdict verdict;
     arena_reset(&r->worker->scratch);
     classify(&r->worker->scratch, attempt, &verdict);
-    note_reached(r, attempt->how);
+    note(r, outcome_of(attempt, &verdict));
     if (is_missing_local(r, attempt->how))
         verdict.error = no_upstream();
     r->req->why = verdict.name;
@@ -209,14 +239,6 @@ static void fail_error_line(struct relay *r, str text)
     fail_attempt(r, &attempt);
 }
 
-/* Ends a stream that is complete. */
-static void finish_stream(struct relay *r)
-{
-    send_out(r);
-    exchange_finish(let_go(r)->x);
-    linger(r);
-}
-
 /* Takes one native line; false when the relay is over. */
 static bool take_line(struct relay *r, str text)
 {
@@ -241,7 +263,9 @@ static bool take_line(struct relay *r, str text)
         r->useful = true;
         break;
     case CHAT_STEP_FINISHED:
+        note(r, UPSTREAM_ANSWERED);
         finish_stream(r);
+        linger(r);
         return false;
     }
     return true;
@@ -297,6 +321,7 @@ static void end_whole(struct relay *r)
         return;
     }
     r->dialect->whole(&r->answer, &object, &w->out);
+    note(r, UPSTREAM_ANSWERED);
     request_reply_json(let_go(r), 200, buf_str(&w->out));
     worker_trim_out(w);
     linger(r);
@@ -315,7 +340,6 @@ static void on_head(void *arg, const struct http1_message *m)
     buf_release(&r->native);
     if (m->status == 200 && r->answer.stream) {
         r->state = RELAY_STREAMING;
-        note_reached(r, ATTEMPT_STATUS);
         loop_timer_set(loop_of(r), &r->deadline, config_of(r)->stream_idle_timeout_ms);
         return;
     }
@@ -356,12 +380,10 @@ static void on_done(void *arg)
         end_stream(r);
         break;
     case RELAY_GATHERING:
-        if (r->status == 200) {
-            note_reached(r, ATTEMPT_STATUS);
+        if (r->status == 200)
             end_whole(r);
-        } else {
+        else
             fail_status(r);
-        }
         break;
     case RELAY_WAITING:
     case RELAY_TAIL:
@@ -443,7 +465,8 @@ static void start_call(struct relay *r)
     const struct http1_message *m = exchange_message(r->req->x);
     struct http1_field fields[2];
     size_t n = 0;
-    str via = trace_via_append(&r->worker->scratch, http1_find(m, STR("via")), m->http10,
+    struct arena *a = &r->worker->scratch;
+    str via = trace_via_append(a, http1_join(a, m, STR("via")), m->http10,
                                str_z(r->worker->program->pseudonym));
     if (via.p != NULL)
         fields[n++] = (struct http1_field){STR("Via"), via};
@@ -490,6 +513,7 @@ void relay_start(struct request *req, const struct dialect *dialect)
 {
     struct worker *w = req->worker;
     struct relay *r = xcalloc(1, sizeof(*r));
+    list_init(&r->link);
     r->worker = w;
     r->req = req;
     r->dialect = dialect;

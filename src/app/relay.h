@@ -37,4 +37,7 @@ void relay_shut_down(struct relay *relay);
  */
 void relay_free(struct relay *relay);
 
+/* Frees the relays that have delivered their answers and still read the upstream's last bytes. */
+void relay_free_tails(struct worker *w);
+
 #endif

@@ -13,6 +13,14 @@
 #define RANDOM_ID_CHARS 24
 #define FIELDS_MAX      16
 
+str request_random_id(char out[REQUEST_RANDOM_ID_BYTES])
+{
+    memcpy(out, "req_", 4);
+    crypto_random_text(out + 4, RANDOM_ID_CHARS);
+    out[4 + RANDOM_ID_CHARS] = '\0';
+    return str_of(out, 4 + RANDOM_ID_CHARS);
+}
+
 static char *new_id(const struct http1_message *m)
 {
     str wanted = http1_find(m, STR("x-request-id"));
@@ -22,10 +30,8 @@ static char *new_id(const struct http1_message *m)
         id[wanted.len] = '\0';
         return id;
     }
-    char *id = xmalloc(4 + RANDOM_ID_CHARS + 1);
-    memcpy(id, "req_", 4);
-    crypto_random_text(id + 4, RANDOM_ID_CHARS);
-    id[4 + RANDOM_ID_CHARS] = '\0';
+    char *id = xmalloc(REQUEST_RANDOM_ID_BYTES);
+    request_random_id(id);
     return id;
 }
 
@@ -74,6 +80,16 @@ static void add_common(struct fields *f, const struct request *r)
     cors_answer(CORS_ALLOW, str_z(r->origin), &cors);
     for (size_t i = 0; i < cors.n; i++)
         add(f, cors.items[i].name, cors.items[i].value);
+}
+
+size_t request_error_fields(const struct request *r, struct http1_field *fields, size_t max)
+{
+    struct fields f = {0};
+    add(&f, STR("Content-Type"), STR("application/json"));
+    add_common(&f, r);
+    size_t n = f.n < max ? f.n : max;
+    memcpy(fields, f.items, n * sizeof(*fields));
+    return n;
 }
 
 static void reply(struct request *r, int status, struct fields *f, str body)

@@ -70,6 +70,14 @@ void request_reply_error(struct request *r, const struct api_error *error);
 /* A core error as the codec writes it. */
 struct openai_fault request_fault_of(const struct api_error *error);
 
+/* The fields of an error that the server answers by itself; returns their number, at most `max`. */
+size_t request_error_fields(const struct request *r, struct http1_field *fields, size_t max);
+
+#define REQUEST_RANDOM_ID_BYTES 29 // with a final zero
+
+/* Writes a fresh request id into `out` and returns it. */
+str request_random_id(char out[REQUEST_RANDOM_ID_BYTES]);
+
 /* Answers a preflight: 204 with `headers`. */
 void request_reply_preflight(struct request *r, const struct cors_headers *headers, str allow);
 

@@ -139,7 +139,8 @@ static bool gate_closes(struct gate *g)
         refuse_method(g);
         return true;
     }
-    if (trace_via_has(http1_find(g->m, STR("via")), str_z(g->r->worker->program->pseudonym))) {
+    if (trace_via_has(http1_join(&g->r->worker->scratch, g->m, STR("via")),
+                      str_z(g->r->worker->program->pseudonym))) {
         refuse(g->r, FAULT_LOOP, STR("this request came through this server before"), "loop");
         return true;
     }
@@ -161,12 +162,14 @@ static void on_head(void *app, struct exchange *x)
     struct err_info info = {0};
 
     arena_reset(&w->scratch);
-    if (target_parse(&w->scratch, g.m->target, &g.target, &info) != ERR_OK) {
+    enum err e = target_parse(&w->scratch, g.m->target, &g.target, &info);
+    r->route = g.target.route;
+    judge_caller(&g);
+    if (e != ERR_OK) {
+        exchange_close_after(x);
         refuse(r, FAULT_BAD_REQUEST, str_z(info.text), "path");
         return;
     }
-    r->route = g.target.route;
-    judge_caller(&g);
     if (!gate_closes(&g))
         exchange_allow_body(x,
                             r->route == ROUTE_CHAT ? g.config->body_limit_bytes : SMALL_BODY_BYTES);
@@ -212,13 +215,6 @@ static void on_end(void *app, struct exchange *x, enum exchange_end how)
     request_free(r);
 }
 
-static void on_refused(void *app, int status, const char *why, str peer)
-{
-    (void)app;
-    log_info("refused", LOG_STR("peer", peer), LOG_INT("status", status),
-             LOG_STR("why", str_z(why)));
-}
-
 /* The kind of fault for a status that the server gives by itself. */
 static enum openai_fault_kind fault_of_status(int status)
 {
@@ -232,11 +228,25 @@ static enum openai_fault_kind fault_of_status(int status)
     return FAULT_BAD_REQUEST;
 }
 
-static void error_body(void *app, int status, const char *why, struct buf *out)
+/* A request that the server itself refuses, before or after the site has seen its head. */
+static void on_refuse(void *app, struct exchange *x, struct server_refusal *refusal)
 {
     (void)app;
-    struct openai_fault fault = openai_fault(fault_of_status(status), STR(""), str_z(why));
-    openai_error_body(out, &fault);
+    struct request *r = x != NULL ? exchange_data(x) : NULL;
+    struct openai_fault fault =
+        openai_fault(fault_of_status(refusal->status), STR(""), str_z(refusal->why));
+    openai_error_body(&refusal->body, &fault);
+    if (r != NULL) {
+        r->why = "refused";
+        refusal->n_fields = request_error_fields(r, refusal->fields, SERVER_REFUSAL_FIELDS);
+        return;
+    }
+    str id = request_random_id(refusal->text);
+    refusal->fields[0] = (struct http1_field){STR("Content-Type"), STR("application/json")};
+    refusal->fields[1] = (struct http1_field){STR("X-Request-Id"), id};
+    refusal->n_fields = 2;
+    log_info("refused", LOG_STR("id", id), LOG_STR("peer", refusal->peer),
+             LOG_INT("status", refusal->status), LOG_STR("why", str_z(refusal->why)));
 }
 
 const struct server_events SITE_EVENTS = {
@@ -244,8 +254,7 @@ const struct server_events SITE_EVENTS = {
     .on_request = on_request,
     .on_drain = on_drain,
     .on_end = on_end,
-    .on_refused = on_refused,
-    .error_body = error_body,
+    .on_refuse = on_refuse,
 };
 
 void site_cut_all(struct worker *w)

@@ -47,8 +47,7 @@ static enum err read_named_file(void *arg, struct arena *a, str path, str *ret,
     enum err e = read_file(path.p, &content, info); // config's strings end in a zero byte
     if (e == ERR_OK)
         *ret = arena_copy(a, buf_str(&content));
-    if (content.p != NULL)
-        crypto_wipe(content.p, content.len);
+    crypto_wipe(content.p, content.len);
     buf_release(&content);
     return e;
 }
@@ -71,6 +70,7 @@ static enum err load_config(struct config *old, struct config **ret, struct err_
         struct config_reload reload = {.old = old, .sources = &sources, .kept = warn_kept};
         e = old == NULL ? config_load(&sources, ret, info) : config_reload(&reload, ret, info);
     }
+    crypto_wipe(dotenv.p, dotenv.len);
     buf_release(&dotenv);
     return e;
 }
@@ -81,16 +81,24 @@ static const char *path_z(str path)
     return path.len > 0 ? path.p : NULL;
 }
 
+/* Names the settings whose files the TLS library would not take. */
+static enum err name_setting(enum err e, const char *names, struct err_info *info)
+{
+    char why[sizeof(info->text)];
+    memcpy(why, info->text, sizeof(why));
+    return err_set(info, e, "bad setting %s: %.200s", names, why);
+}
+
 static enum err make_tls(struct snapshot *s, struct err_info *info)
 {
     const struct config *c = s->config;
-    if (c->tls_cert.len > 0) {
-        enum err e =
-            tls_server_context(path_z(c->tls_cert), path_z(c->tls_key), &s->server_tls, info);
-        if (e != ERR_OK)
-            return e;
-    }
-    return tls_client_context(path_z(c->ca_file), &s->client_tls, info);
+    enum err e = ERR_OK;
+    if (c->tls_cert.len > 0)
+        e = tls_server_context(path_z(c->tls_cert), path_z(c->tls_key), &s->server_tls, info);
+    if (e != ERR_OK)
+        return name_setting(e, "TLS_CERT or TLS_KEY", info);
+    e = tls_client_context(path_z(c->ca_file), &s->client_tls, info);
+    return e != ERR_OK ? name_setting(e, "CA_FILE", info) : ERR_OK;
 }
 
 static enum err finish(struct snapshot *s, struct err_info *info)

@@ -24,16 +24,19 @@ bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t 
            atomic_compare_exchange_strong(&u->next_look_ms, &due, now_ms + UPSTREAM_RETRY_MS);
 }
 
-void upstream_note(struct upstream *u, const struct config *config, bool reached, uint64_t now_ms)
+void upstream_note(struct upstream *u, const struct config *config, enum upstream_outcome outcome,
+                   uint64_t now_ms)
 {
     // The usual case, an upstream that goes on answering, writes nothing that workers share.
-    if (atomic_load_explicit(&u->failed_last, memory_order_relaxed) == reached)
-        atomic_store(&u->failed_last, !reached);
+    bool failed = outcome != UPSTREAM_ANSWERED;
+    if (atomic_load_explicit(&u->failed_last, memory_order_relaxed) != failed)
+        atomic_store(&u->failed_last, failed);
     if (config->upstream_set)
         return;
-    uint64_t due = reached ? 0 : now_ms + UPSTREAM_RETRY_MS;
-    if (!reached || atomic_load_explicit(&u->next_look_ms, memory_order_relaxed) != 0)
-        atomic_store(&u->next_look_ms, due);
+    if (outcome == UPSTREAM_MISSING)
+        atomic_store(&u->next_look_ms, now_ms + UPSTREAM_RETRY_MS);
+    else if (atomic_load_explicit(&u->next_look_ms, memory_order_relaxed) != 0)
+        atomic_store(&u->next_look_ms, 0);
 }
 
 bool upstream_is_up(const struct upstream *u)

@@ -32,10 +32,17 @@ const struct url *upstream_url(const struct config *config);
 /* Whether a request may go there now; with the local server missing, true at most every 5 s. */
 bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t now_ms);
 
-/* Reports that the server answered, or that it could not be reached. */
-void upstream_note(struct upstream *u, const struct config *config, bool reached, uint64_t now_ms);
+enum upstream_outcome {
+    UPSTREAM_ANSWERED,
+    UPSTREAM_FAILED,  // it is there, and did not do its work
+    UPSTREAM_MISSING, // it could not be reached
+};
 
-/* Whether it answered when it was last asked. */
+/* Reports how the last contact went. */
+void upstream_note(struct upstream *u, const struct config *config, enum upstream_outcome outcome,
+                   uint64_t now_ms);
+
+/* Whether it did its work when it was last asked. */
 bool upstream_is_up(const struct upstream *u);
 
 #endif

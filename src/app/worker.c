@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "app/look.h"
+#include "app/relay.h"
 #include "app/site.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -45,6 +46,7 @@ static void on_idle(void *arg)
 {
     struct worker *w = arg;
     loop_timer_cancel(w->loop, &w->drain_timer);
+    relay_free_tails(w);
     loop_stop(w->loop);
 }
 
@@ -95,6 +97,7 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     arena_init_kept(&w->scratch, SCRATCH_BUDGET_BYTES, SCRATCH_KEPT_BYTES);
     buf_init(&w->out, OUT_BYTES);
     list_init(&w->requests);
+    list_init(&w->tails);
     loop_timer_init(&w->drain_timer, on_drain_deadline, w);
 
     struct server_options options = server_options(w);

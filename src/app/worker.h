@@ -43,6 +43,7 @@ struct worker {
     struct arena scratch;      // one line of an answer at a time
     struct buf out;            // what one event sends
     struct list requests;      // open ones: struct request.link
+    struct list tails;         // relays that have delivered their answer: struct relay.link
     struct loop_timer drain_timer;
     struct look *look; // owned; NULL: none under way
     bool draining;

@@ -56,5 +56,6 @@ bool crypto_digest_equal(const unsigned char a[CRYPTO_DIGEST_BYTES],
 
 void crypto_wipe(void *p, size_t n)
 {
-    sodium_memzero(p, n);
+    if (n > 0)
+        sodium_memzero(p, n);
 }

@@ -139,6 +139,15 @@ static int on_body(llhttp_t *m, const char *at, size_t n)
     return h->fault != 0 ? HPE_USER : 0;
 }
 
+/* Refused at its announcement: nobody waits for bytes that are not going to be taken. */
+static int on_chunk_header(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    if (m->content_length > h->chunk_max)
+        set_fault(h, 413, "a chunk is larger than the body may be");
+    return h->fault != 0 ? HPE_USER : 0;
+}
+
 static int on_header_field_complete(llhttp_t *m)
 {
     struct http1 *h = m->data;
@@ -160,6 +169,7 @@ static const llhttp_settings_t SETTINGS = {
     .on_version_complete = on_version_complete,
     .on_header_field_complete = on_header_field_complete,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_header = on_chunk_header,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
@@ -249,6 +259,16 @@ static size_t line_room(const struct http1 *h)
     return line < total ? line : total;
 }
 
+/* How many bytes of a line's piece stand before a CR that does not end it; all, if none does. */
+static size_t before_bare_cr(const struct http1 *h, str piece, bool ends)
+{
+    if (h->line_bytes > 0 && h->last_byte == '\r' && piece.p[0] != '\n')
+        return 0;
+    size_t at = str_find_char(piece, '\r');
+    bool may_end = ends ? at + 2 == piece.len : at + 1 == piece.len;
+    return may_end ? piece.len : at;
+}
+
 /*
  * Accounts for `n` bytes of a line, its end (if `ends`) included. Sets `s->fault` at a limit, with
  * only the bytes below it in s->n: so what is found does not depend on how the input is cut.
@@ -260,24 +280,30 @@ static void scan_line(struct http1 *h, const char *p, size_t n, bool ends, struc
         s->fault = (struct http1_fault){400, "a header field is folded"};
         return;
     }
-    char before_end = n >= 2 ? p[n - 2] : h->last_byte;
-    if (ends && (h->line_bytes + n < 2 || before_end != '\r')) {
-        s->fault = (struct http1_fault){400, "a line does not end with CR LF"};
-        return;
-    }
+    bool cr = n >= 2 ? p[n - 2] == '\r' : h->line_bytes > 0 && h->last_byte == '\r';
     size_t total = h->line_bytes + n;
-    bool empty = ends && total == 2;
-    size_t ending = ends ? 2 : (p[n - 1] == '\r' ? 1 : 0);
-    size_t text = total - (ending < total ? ending : total);
+    size_t ending = ends ? 1 + cr : p[n - 1] == '\r';
+    size_t text = total - ending;
     if (text > 0 && h->n_lines > l->n_fields) {
         s->fault = (struct http1_fault){431, "there are too many header fields"};
         return;
     }
     size_t room = line_room(h);
+    size_t sound = before_bare_cr(h, str_of(p, n), ends);
+    if (sound < n && sound <= room) {
+        s->n += sound;
+        s->fault = (struct http1_fault){400, "a line holds a CR"};
+        return;
+    }
     if (text > h->line_bytes && text - h->line_bytes > room) {
         s->n += room;
         s->fault = h->n_lines == 0 ? (struct http1_fault){414, "the request line is too long"}
                                    : (struct http1_fault){431, "the header fields are too long"};
+        return;
+    }
+    if (ends && !cr) {
+        s->n += n - 1;
+        s->fault = (struct http1_fault){400, "a line does not end with CR LF"};
         return;
     }
     s->n += n;
@@ -285,6 +311,7 @@ static void scan_line(struct http1 *h, const char *p, size_t n, bool ends, struc
     h->line_bytes = (uint32_t)total;
     if (!ends)
         return;
+    bool empty = text == 0;
     if (empty && h->n_lines == 0) {
         s->fault = (struct http1_fault){400, "the request line is empty"};
         return;
@@ -413,9 +440,10 @@ static void run_head(struct http1 *h, size_t from, bool whole)
 {
     llhttp_errno_t code = llhttp_execute(machine_of(h), h->head->text + from, h->head->len - from);
     bool paused = code == HPE_PAUSED;
+    const char *end = h->head->text + h->head->len;
     if (code != HPE_OK && !paused)
         set_machine_fault(h, code);
-    else if (paused != whole)
+    else if (paused != whole || (paused && llhttp_get_error_pos(machine_of(h)) != end))
         set_fault(h, 400, "the end of the head is in doubt");
     else if (h->n_lines > 0)
         check_first_line(h); // HTTP/0.9 has no version that llhttp would report
@@ -491,6 +519,7 @@ static void restart(struct http1 *h)
     h->phase = PHASE_START;
     h->last_byte = '\0';
     h->n_trailers = 0;
+    h->chunk_max = UINT64_MAX;
     h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
     h->complete = h->in_message = false;
 }
@@ -567,6 +596,19 @@ str http1_find(const struct http1_message *m, str name)
             return m->fields[i].value;
     }
     return (str){0};
+}
+
+str http1_join(struct arena *a, const struct http1_message *m, str name)
+{
+    str all = {NULL, 0};
+    for (size_t i = 0; i < m->n_fields; i++) {
+        const struct http1_field *f = &m->fields[i];
+        if (!str_ieq(f->name, name))
+            continue;
+        all = all.p == NULL ? f->value
+                            : arena_printf(a, "%.*s, %.*s", STR_ARG(all), STR_ARG(f->value));
+    }
+    return all;
 }
 
 str http1_method_name(enum http1_method method)

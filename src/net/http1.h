@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -91,6 +92,7 @@ struct http1 {
     bool complete;       // a message was read whole and http1_next() was not called yet
     bool in_message;     // the first byte of a message was seen
     bool answer_to_head; // responses: the request was HEAD, so no body follows
+    uint64_t chunk_max;  // a chunk that announces more is a fault (413); on_head may lower it
 
     // The parser's own.
     unsigned char phase;
@@ -130,6 +132,12 @@ str http1_find(const struct http1_message *m, str name);
 
 /* The name of a method as it is sent; a static string. */
 str http1_method_name(enum http1_method method);
+
+/*
+ * The values of all fields named `name`, joined by ", " (RFC 9110 section 5.3): in `a` when there
+ * are several. p NULL when there is none.
+ */
+str http1_join(struct arena *a, const struct http1_message *m, str name);
 
 /* The registered reason phrase of `status`; a static string, "Unknown" for others. */
 str http1_reason(int status);

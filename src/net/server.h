@@ -35,6 +35,21 @@ enum exchange_end {
     EXCHANGE_CUT,     // exchange_abort(): our answer could not be completed
 };
 
+#define SERVER_REFUSAL_FIELDS 8
+
+/* An answer of the server's own. */
+struct server_refusal {
+    int status;
+    const char *why; // a sentence
+    str peer;        // the caller's address
+
+    // for the app to fill in
+    struct http1_field fields[SERVER_REFUSAL_FIELDS];
+    size_t n_fields;
+    struct buf body; // the server's
+    char text[64];   // room for a value in `fields`
+};
+
 /*
  * on_end comes at the end of the turn or out of the loop, never before a call of the app's into
  * the exchange has returned. An answer of the server's own to an exchange that had its on_head
@@ -57,11 +72,11 @@ struct server_events {
      */
     void (*on_end)(void *app, struct exchange *x, enum exchange_end how);
     /*
-     * A request was refused before any on_head, with `status`. For the access log.
+     * The server refuses a request by itself, since it is unsound, too slow or too large: fills in
+     * what the caller gets. `x` is the exchange if it had its on_head, else NULL: then there is no
+     * further event, and this is the place for the access log.
      */
-    void (*on_refused)(void *app, int status, const char *why, str peer);
-    /* Appends the body of the answer to such a request (JSON). */
-    void (*error_body)(void *app, int status, const char *why, struct buf *out);
+    void (*on_refuse)(void *app, struct exchange *x, struct server_refusal *refusal);
 };
 
 struct server_options {
@@ -118,6 +133,9 @@ str exchange_peer(const struct exchange *x);
 const struct sockaddr *exchange_peer_addr(const struct exchange *x);
 
 bool exchange_is_tls(const struct exchange *x);
+
+/* Makes the connection close after the answer, which is still to be begun. */
+void exchange_close_after(struct exchange *x);
 
 /*
  * Sends a whole answer. `fields` are sent as they are; Content-Length, Date and Connection are

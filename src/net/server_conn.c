@@ -137,6 +137,7 @@ static int on_head(void *arg, const struct http1_message *m)
         return x->has_body || x->aborting ? STOP_READING : 0;
     if (length_bytes > x->allowed_bytes)
         return 413;
+    x->http.chunk_max = x->allowed_bytes;
     size_t room = x->allowed_bytes < SIZE_MAX / 2 ? (size_t)x->allowed_bytes : SIZE_MAX / 2;
     buf_init(&x->body, room + BODY_SPARE_BYTES);
     if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES)

@@ -125,7 +125,6 @@ static void send_whole(struct exchange *x, const struct answer *a, str body)
 
 void reply_refuse(struct exchange *x, int status, const char *why)
 {
-    static const struct http1_field TYPE = {STR_C("Content-Type"), STR_C("application/json")};
     struct server *s = x->server;
     if (x->app_has && x->status != 0) {
         conn_drop(x, EXCHANGE_CUT); // an answer was begun: there is no place for another
@@ -135,19 +134,23 @@ void reply_refuse(struct exchange *x, int status, const char *why)
         x->is_head = false;
         x->http10 = false;
         x->sent_bytes = 0;
-        s->events->on_refused(s->app, status, why, exchange_peer(x));
     }
-    struct buf body;
-    buf_init(&body, SIZE_MAX / 2);
-    s->events->error_body(s->app, status, why, &body);
     x->keep_alive = false;
+    struct server_refusal refusal = {.status = status, .why = why, .peer = exchange_peer(x)};
+    buf_init(&refusal.body, SIZE_MAX / 2);
+    s->events->on_refuse(s->app, x->app_has ? x : NULL, &refusal);
     struct answer a = {.status = status,
-                       .fields = &TYPE,
-                       .n_fields = 1,
+                       .fields = refusal.fields,
+                       .n_fields = refusal.n_fields,
                        .has_length = true,
-                       .length_bytes = body.len};
-    send_whole(x, &a, buf_str(&body));
-    buf_release(&body);
+                       .length_bytes = refusal.body.len};
+    send_whole(x, &a, buf_str(&refusal.body));
+    buf_release(&refusal.body);
+}
+
+void exchange_close_after(struct exchange *x)
+{
+    x->keep_alive = false;
 }
 
 void reply_continue(struct exchange *x)

@@ -219,9 +219,16 @@ def pair(start_server, new_upstream):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: waits for more than 5 s")
+    config.addinivalue_line("markers", "first: starts what slow tests wait for")
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of the fakes come first, those that wait long last: they run while others do."""
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is not None,
-                                 item.path.name != "test_fakes.py"))
+    """What takes long is begun first and looked at last; tests of the fakes come early."""
+    slow = any(item.get_closest_marker("slow") for item in items)
+
+    def place(item):
+        if item.get_closest_marker("first"):
+            return 0
+        return 3 if item.get_closest_marker("slow") else 1 + (item.path.name != "test_fakes.py")
+    items[:] = [item for item in items if slow or not item.get_closest_marker("first")]
+    items.sort(key=place)

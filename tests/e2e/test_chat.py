@@ -54,8 +54,10 @@ def test_r02_chunks_share_id_created_and_model(server, upstream):
 
 def test_r02_ids_are_unique_across_requests(server, upstream):
     """Sixty answers have sixty ids; Ollama's own has 999 in all."""
-    ids = [raw.chat(server, stream=bool(i % 2)).body for i in range(60)]
-    found = {text.split(b'"id":"', 1)[1].split(b'"', 1)[0] for text in ids}
+    found = set()
+    for i in range(60):
+        response = raw.chat(server, stream=bool(i % 2))
+        found.add(response.sse.chunks[0]["id"] if i % 2 else response.json()["id"])
     assert len(found) == 60
     assert all(len(name) >= 24 for name in found)
 

@@ -1,5 +1,5 @@
-"""Deadlines of many seconds. All of them wait at the same time, in threads, so the file takes as
-long as the longest one."""
+"""Deadlines of many seconds. All of them wait at the same time, in threads: the first test of the
+session starts them, those at its end pick the results up."""
 
 import threading
 import time
@@ -9,8 +9,6 @@ import pytest
 import answers
 import raw
 from raw import CHAT, build
-
-pytestmark = pytest.mark.slow
 
 
 class Waiting:
@@ -128,8 +126,8 @@ def keep_alives(server):
                 return seen, response
 
 
-@pytest.fixture(scope="module")
-def waiting(binary, tmp_path_factory, request):
+@pytest.fixture(scope="session")
+def waiting(binary, tmp_path_factory):
     import json
 
     import conftest
@@ -167,6 +165,13 @@ def waiting(binary, tmp_path_factory, request):
     upstream.stop()
 
 
+@pytest.mark.first
+def test_the_waiting_begins(waiting):
+    """Starts what the slow tests wait for, while the others run."""
+    assert all(thread.is_alive() for thread in waiting.threads.values())
+
+
+@pytest.mark.slow
 def test_c5_header_deadline(waiting):
     """408 and the end after 10 s in all, however busily the headers drip."""
     status, seconds, ended = waiting.result("headers")
@@ -174,11 +179,13 @@ def test_c5_header_deadline(waiting):
     assert 9 < seconds < 14
 
 
+@pytest.mark.slow
 def test_c5_silent_connection(waiting):
     """A connection that never says anything ends too."""
     assert 9 < waiting.result("silent") < 90
 
 
+@pytest.mark.slow
 def test_c6_slow_body(waiting):
     """Under 1 KiB a second after 10 s of grace: 408."""
     status, seconds = waiting.result("slow body")
@@ -186,17 +193,20 @@ def test_c6_slow_body(waiting):
     assert 9 < seconds < 20
 
 
+@pytest.mark.slow
 def test_c6_body_at_a_sound_rate(waiting):
     """4 KB a second go on past the grace."""
     status, seconds = waiting.result("body fast enough")
     assert status in (None, 400) and seconds > 20
 
 
+@pytest.mark.slow
 def test_c3_writer_that_stalls_for_30_s_is_dropped(waiting):
     """The stalled caller is let go, and its upstream closed."""
     assert 28 < waiting.result("stalled writer") < 45
 
 
+@pytest.mark.slow
 def test_r19_keep_alives_every_15_s(waiting):
     """At most 15 s between two of them until the first token."""
     from stream_rules import check_stream
@@ -207,6 +217,7 @@ def test_r19_keep_alives_every_15_s(waiting):
     assert check_stream(response).text == "a"
 
 
+@pytest.mark.slow
 def test_r46_idle_connections_live_a_minute(waiting):
     """A kept connection is served after 62 s of silence."""
     assert waiting.result("idle") == 200

@@ -148,20 +148,17 @@ static void app_on_end(void *app, struct exchange *x, enum exchange_end how)
     note(app, word);
 }
 
-static void app_on_refused(void *app, int status, const char *why, str peer)
+static void app_on_refuse(void *app, struct exchange *x, struct server_refusal *refusal)
 {
-    (void)why;
     char word[64];
-    snprintf(word, sizeof(word), "refused:%d", status);
-    assert_true(str_eq(peer, STR("127.0.0.1")));
+    buf_printf(&refusal->body, "{\"error\":%d}", refusal->status);
+    refusal->fields[refusal->n_fields++] =
+        (struct http1_field){STR("Content-Type"), STR("application/json")};
+    assert_true(str_eq(refusal->peer, STR("127.0.0.1")));
+    if (x != NULL)
+        return;
+    snprintf(word, sizeof(word), "refused:%d", refusal->status);
     note(app, word);
-}
-
-static void app_error_body(void *app, int status, const char *why, struct buf *out)
-{
-    (void)app;
-    (void)why;
-    buf_printf(out, "{\"error\":%d}", status);
 }
 
 static const struct server_events EVENTS = {
@@ -169,8 +166,7 @@ static const struct server_events EVENTS = {
     .on_request = app_on_request,
     .on_drain = app_on_drain,
     .on_end = app_on_end,
-    .on_refused = app_on_refused,
-    .error_body = app_error_body,
+    .on_refuse = app_on_refuse,
 };
 
 /* ---- the fixture ---- */
@@ -320,8 +316,8 @@ static void test_server__answers_are_framed_as_the_caller_needs_them(void **stat
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
                "\r\n2\r\nhi\r\n0\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "chunked body"                              },
-        {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n",          "HEAD"                                      },
+        {STR_C("HEAD /early HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+         "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n",          "HEAD"                                      },
         {STR_C("GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                "204 has no length"                         },
         {STR_C("GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
@@ -333,12 +329,13 @@ static void test_server__answers_are_framed_as_the_caller_needs_them(void **stat
         {STR_C("HEAD /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE "\r\n",
          "HEAD of a stream"                                                                                                     },
-        {STR_C("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+        {STR_C("GET /stream HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN CLOSE "\r\none0123456789abcdef",
          "a 1.0 caller reads until the end"                                                                                     },
-        {STR_C("GET / HTTP/1.0\r\n\r\n"),
+        {STR_C("GET / HTTP/1.0\r\nHost: h\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",          "1.0 closes"                                },
-        {STR_C("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n"),
+        {STR_C("GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\nHost: "
+               "h\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\nConnection: keep-alive\r\n\r\n"
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",
          "1.0 may stay"                                                                                                         },
@@ -559,7 +556,7 @@ static void test_server__a_flood_stops_at_the_high_mark_and_goes_on(void **state
     struct fixture *f = *state;
     static char raw[65536];
     int fd = dial(f);
-    say(fd, STR("GET /flood HTTP/1.0\r\n\r\n"));
+    say(fd, STR("GET /flood HTTP/1.0\r\nHost: h\r\n\r\n"));
     size_t total = 0;
     ssize_t n = recv(fd, raw, sizeof(raw), 0);
     while (n > 0) {
