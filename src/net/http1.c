@@ -583,6 +583,11 @@ const struct http1_message *http1_message(const struct http1 *h)
     return h->head != NULL && h->head->whole ? &h->head->message : NULL;
 }
 
+bool http1_is_head(const struct http1 *h)
+{
+    return h->head != NULL && str_starts(str_of(h->head->text, h->head->len), STR("HEAD "));
+}
+
 void http1_drop_head(struct http1 *h)
 {
     free(h->head);

@@ -127,6 +127,9 @@ const struct http1_message *http1_message(const struct http1 *h);
 /* Frees fields and target of the message in hand; they are not valid any more. */
 void http1_drop_head(struct http1 *h);
 
+/* Requests: whether what came so far of the message in hand begins with the method HEAD. */
+bool http1_is_head(const struct http1 *h);
+
 /* The value of the first field named `name` (any case); p NULL when there is none. */
 str http1_find(const struct http1_message *m, str name);
 

@@ -131,7 +131,7 @@ void reply_refuse(struct exchange *x, int status, const char *why)
         return;
     }
     if (!x->app_has) {
-        x->is_head = false;
+        x->is_head = http1_is_head(&x->http);
         x->http10 = false;
         x->sent_bytes = 0;
     }

@@ -222,9 +222,9 @@ def test_u27_stale_kept_connection_is_replaced(pair):
     assert len(upstream.chats()) == 5
 
 
-def test_u27_one_replay_on_a_reused_connection_that_dies(pair):
+def test_u27_one_replay_on_a_reused_connection_that_dies(start_server, upstream):
     """Dead before a byte of answer on a reused connection: one replay, unseen by the caller."""
-    server, upstream = pair
+    server = start_server(upstream, WORKERS=1)
     assert raw.chat(server).status == 200
     upstream.script(answers.steps(answers.RESET), answers.chat_json("replayed"))
     response = raw.chat(server)
@@ -243,9 +243,9 @@ def test_u27_no_replay_on_a_fresh_connection(pair):
     assert len(upstream.chats()) == 1
 
 
-def test_u27_at_most_one_replay(pair):
+def test_u27_at_most_one_replay(start_server, upstream):
     """The replay dies too: an error, and no third try."""
-    server, upstream = pair
+    server = start_server(upstream, WORKERS=1)
     assert raw.chat(server).status == 200
     upstream.script(answers.steps(answers.RESET), answers.steps(answers.RESET))
     assert raw.chat(server).status == 502

@@ -131,7 +131,7 @@ def test_sighup_loads_a_new_certificate(start_server, new_upstream, certs, tmp_p
 def test_upstream_over_tls(start_server, new_upstream, certs, good):
     """CA_FILE makes its certificate good; streams and kept connections work."""
     upstream = new_upstream(tls=certs.server_context(good))
-    server = start_server(upstream, CA_FILE=certs.ca)
+    server = start_server(upstream, CA_FILE=certs.ca, WORKERS=1)
     for stream in (False, True, False):
         assert raw.chat(server, stream=stream).status == 200
     assert len({request.conn for request in upstream.chats()}) == 1
@@ -191,10 +191,22 @@ def test_u3_unknown_root_is_refused(start_server, new_upstream, certs, good):
 def test_u3_plain_http_where_tls_was_asked_for(start_server, new_upstream, certs):
     """An upstream that speaks no TLS."""
     upstream = new_upstream()
+    upstream.greet = lambda sock: sock.recv(65536) and sock.sendall(
+        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
     server = start_server(upstream, CA_FILE=certs.ca,
                           OLLAMA_BASE_URL=f"https://127.0.0.1:{upstream.port}")
     assert outcome(raw.chat(server)) == GONE
-    assert upstream.requests == []
+
+
+def test_u3_handshake_that_stalls(start_server, new_upstream, certs):
+    """CONNECT_TIMEOUT counts for the TLS handshake too."""
+    upstream = new_upstream()
+    upstream.greet = lambda sock: time.sleep(3)
+    server = start_server(upstream, CA_FILE=certs.ca, CONNECT_TIMEOUT=600,
+                          OLLAMA_BASE_URL=f"https://127.0.0.1:{upstream.port}")
+    started = time.monotonic()
+    assert outcome(raw.chat(server)) == GONE
+    assert 0.5 < time.monotonic() - started < 2.5
 
 
 def test_tls_end_without_close_notify_in_mid_stream(start_server, new_upstream, certs, good):

@@ -21,6 +21,7 @@ AUTH = (502, "upstream_error", "upstream_auth_error")
 GONE = (502, "upstream_error", "upstream_unavailable")
 MISSING = (404, "invalid_request_error", "model_not_found")
 CALLER = (400, "invalid_request_error", None)
+LACKS = (400, "invalid_request_error", "unsupported_parameter")
 CONTEXT = (400, "invalid_request_error", "context_length_exceeded")
 BROKEN = (500, "server_error", None)
 LIMITED = (429, "rate_limit_error", "rate_limit_exceeded")
@@ -55,8 +56,8 @@ STATUSES = [
     ("500, bad stop", answers.replay("chat-options-stop-string"), CALLER),
     ("500, bad format", answers.replay("chat-format-bad"), CALLER),
     ("500, bad schema", answers.replay("chat-format-schema-bad"), CALLER),
-    ("400, no tools", answers.replay("chat-tools-unsupported"), CALLER),
-    ("400, no thinking", answers.replay("chat-think-unsupported"), CALLER),
+    ("400, no tools", answers.replay("chat-tools-unsupported"), LACKS),
+    ("400, no thinking", answers.replay("chat-think-unsupported"), LACKS),
     ("501, embeddings", answers.error(501, "this model does not support embeddings"), CALLER),
     ("502", whole(502, HTML, "text/html"), BAD),
     ("503", answers.replay("chat-busy"), BUSY),
@@ -311,8 +312,9 @@ BEFORE_FIRST_EVENT = [
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("why, answer", BEFORE_FIRST_EVENT,
                          ids=[row[0] for row in BEFORE_FIRST_EVENT])
-def test_u8_u9_u21_to_u25_before_the_first_event(server, upstream, why, answer, stream):
+def test_u8_u9_u21_to_u25_before_the_first_event(pair, why, answer, stream):
     """502 bad_upstream_response while nothing useful was sent; nothing of it leaks."""
+    server, upstream = pair  # its first connection is a fresh one: nothing is replayed
     upstream.script(answer)
     response = raw.chat(server, stream=stream)
     assert outcome(response) == BAD

@@ -191,6 +191,7 @@ class Upstream:
         self.tls = tls  # an ssl.SSLContext, or None
         self.fallback = fallback  # answers what no script and no queue does
         self.before_body = None  # called with (conn, request) once a head is read
+        self.greet = None  # called with a new plain socket in place of serving it
         self.stopping = False
         self.lock = threading.Condition()
         self.listener = socket.create_server((host, 0), backlog=512)
@@ -243,7 +244,9 @@ class Upstream:
                              f"chat request {n}")
 
     def stop(self):
+        """No new connections, and an end to those that stand."""
         self.stopping = True
+        self.listener.shutdown(socket.SHUT_RDWR)  # close() alone would leave accept() waiting
         self.listener.close()
 
     def _accept(self):
@@ -256,6 +259,10 @@ class Upstream:
 
     def _serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.greet:
+            self.greet(sock)
+            sock.close()
+            return
         if self.tls:
             sock.settimeout(10)
             try:

@@ -142,6 +142,7 @@ static void translate_stream(const struct golden *c, const struct answer_head *h
             struct ollama_line line;
             assert_int_equal(ollama_line_decode(&arena, text, &line, NULL), ERR_OK);
             struct openai_fault fault = upstream_fault(c, line.error);
+            fault.type = STR("upstream_error"); // whatever it was: text has been sent
             if (line.has_error)
                 chat_stream_fail(&s, &fault, &answer);
             else
