@@ -133,6 +133,7 @@ class Running:
     def __init__(self, contender, place, argv, env):
         self.contender = contender
         self.place = place
+        self.env = env
         self.log = place.folder / "log"
         began = time.monotonic()
         self.process = spawn(argv, PROXY_CORE, self.log, env=env, cwd=place.folder)
