@@ -17,6 +17,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "net/budget.h"
 #include "net/listen.h"
 
 #define EXIT_START 1
@@ -69,19 +70,40 @@ static void block_signals(sigset_t *ret)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Reads the start of a small file of the system's; empty when there is none. */
+static str read_system_file(const char *path, char *out, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, out, cap) : 0;
+    if (fd >= 0)
+        close(fd);
+    return str_trim_ws(str_of(out, n > 0 ? (size_t)n : 0));
+}
+
 /* As many as CPUs that we may run on, and that a cgroup grants. */
 static size_t count_workers(const struct config *config)
 {
     if (config->workers > 0)
         return config->workers;
     cpu_set_t cpus;
-    int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
     char quota[64];
-    int fd = open("/sys/fs/cgroup/cpu.max", O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, quota, sizeof(quota)) : 0;
-    if (fd >= 0)
-        close(fd);
-    return config_workers_from((uint32_t)n, str_of(quota, len > 0 ? (size_t)len : 0));
+    int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    return config_workers_from((uint32_t)n,
+                               read_system_file("/sys/fs/cgroup/cpu.max", quota, sizeof(quota)));
+}
+
+/* Half of what a cgroup grants, if that is less than the default. */
+static void set_budget(void)
+{
+    static const char *const files[] = {"/sys/fs/cgroup/memory.max",
+                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        char text[64];
+        uint64_t limit;
+        if (str_to_u64(read_system_file(files[i], text, sizeof(text)), &limit) &&
+            limit / 2 < BUDGET_DEFAULT_BYTES)
+            budget_set((size_t)(limit / 2));
+    }
 }
 
 static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
@@ -181,6 +203,7 @@ int control_run(struct snapshot *snapshot)
     sigset_t signals;
 
     raise_descriptor_limit();
+    set_budget();
     block_signals(&signals);
     char random[8];
     crypto_random_text(random, sizeof(random));

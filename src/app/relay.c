@@ -10,6 +10,7 @@
 #include "codec/sse.h"
 #include "core/classify.h"
 #include "core/trace.h"
+#include "net/budget.h"
 
 #define KEEP_ALIVE_MS       15000
 #define TAIL_MS             1000               // for the rest of an answer that is complete
@@ -42,6 +43,7 @@ struct relay {
     struct buf native;          // the request, until an answer begins
     str native_slice;           // the same, for the client
     struct buf gathered;
+    size_t charged; // bytes of both that the budget counts
     struct ndjson lines;
     struct answer answer;
 };
@@ -56,6 +58,11 @@ static struct loop *loop_of(const struct relay *r)
     return r->worker->loop;
 }
 
+static void charge(struct relay *r)
+{
+    budget_follow(&r->charged, r->native.cap + r->gathered.cap);
+}
+
 void relay_free(struct relay *r)
 {
     if (r == NULL)
@@ -66,6 +73,7 @@ void relay_free(struct relay *r)
     loop_timer_cancel(loop_of(r), &r->beat);
     buf_release(&r->native);
     buf_release(&r->gathered);
+    charge(r);
     ndjson_release(&r->lines);
     answer_release(&r->answer);
     free(r);
@@ -338,6 +346,7 @@ static void on_head(void *arg, const struct http1_message *m)
     if (wait.len < sizeof(r->retry_after) && wait.len > 0)
         memcpy(r->retry_after, wait.p, wait.len); // zero-terminated: the relay began as zeroes
     buf_release(&r->native);
+    charge(r);
     if (m->status == 200 && r->answer.stream) {
         r->state = RELAY_STREAMING;
         loop_timer_set(loop_of(r), &r->deadline, config_of(r)->stream_idle_timeout_ms);
@@ -351,6 +360,7 @@ static void gather(struct relay *r, str data)
 {
     if (r->status == 200) {
         buf_append(&r->gathered, data);
+        charge(r);
         if (!buf_ok(&r->gathered))
             fail_how(r, ATTEMPT_MALFORMED, STR("the answer is too large"));
         return;
@@ -525,7 +535,8 @@ void relay_start(struct request *req, const struct dialect *dialect)
 
     if (!decode(r))
         return;
-    buf_release(exchange_body(req->x));
+    exchange_drop_body(req->x);
+    charge(r);
     req->model = log_name(r->answer.head.model);
     if (!upstream_may_try(&w->program->upstream, config_of(r), loop_now_ms(w->loop))) {
         struct api_error error = no_upstream();

@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "core/auth.h"
 #include "core/trace.h"
+#include "net/budget.h"
 
 #define SMALL_BODY_BYTES 65536 // of requests whose body nobody reads
 
@@ -114,6 +115,15 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
+/* Memory for bodies runs short: those that are being answered come first. */
+static void refuse_for_now(struct request *r)
+{
+    struct api_error error = api_error_make(503, STR("this server is busy; try again soon"));
+    error.retry_after_s = 1;
+    r->why = "budget";
+    request_reply_error(r, &error);
+}
+
 /* Answers what must not go on; false when the body may be read. */
 static bool gate_closes(struct gate *g)
 {
@@ -170,9 +180,14 @@ static void on_head(void *app, struct exchange *x)
         refuse(r, FAULT_BAD_REQUEST, str_z(info.text), "path");
         return;
     }
-    if (!gate_closes(&g))
-        exchange_allow_body(x,
-                            r->route == ROUTE_CHAT ? g.config->body_limit_bytes : SMALL_BODY_BYTES);
+    if (gate_closes(&g))
+        return;
+    if (r->route != ROUTE_CHAT)
+        exchange_allow_body(x, SMALL_BODY_BYTES);
+    else if (budget_is_short())
+        refuse_for_now(r);
+    else
+        exchange_allow_body(x, g.config->body_limit_bytes);
 }
 
 static void on_request(void *app, struct exchange *x)

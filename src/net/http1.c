@@ -131,6 +131,11 @@ static int on_body(llhttp_t *m, const char *at, size_t n)
     h->unbodied_bytes += (uint32_t)(at - h->body_end);
     if (too_much_without_body(h))
         return HPE_USER;
+    if (n > h->body_limit_bytes - h->body_bytes) {
+        set_fault(h, 413, "the body is too large");
+        return HPE_USER;
+    }
+    h->body_bytes += n;
     h->unbodied_bytes = 0;
     h->body_end = at + n;
     int status = h->events->on_body(h->arg, str_of(at, n));
@@ -143,7 +148,7 @@ static int on_body(llhttp_t *m, const char *at, size_t n)
 static int on_chunk_header(llhttp_t *m)
 {
     struct http1 *h = m->data;
-    if (m->content_length > h->chunk_max)
+    if (m->content_length > h->body_limit_bytes - h->body_bytes)
         set_fault(h, 413, "a chunk is larger than the body may be");
     return h->fault != 0 ? HPE_USER : 0;
 }
@@ -153,6 +158,7 @@ static int on_header_field_complete(llhttp_t *m)
     struct http1 *h = m->data;
     if (h->phase != PHASE_BODY)
         return 0;
+    m->header_state = 0; // a trailer has no meaning, whatever its name
     if (++h->n_trailers > HTTP1_FIELDS)
         set_fault(h, 431, "there are too many trailers");
     return h->fault != 0 ? HPE_USER : 0;
@@ -435,9 +441,28 @@ static void check_head(struct http1 *h)
     h->head->whole = f.status == 0;
 }
 
+/*
+ * Tabs in fields become blanks, which mean the same (RFC 9110 section 5.5): llhttp does not take
+ * one behind a Content-Length. In the request line they stay, and are refused.
+ */
+static void blank_tabs(struct http1_head_store *store, size_t from)
+{
+    const char *line_end = memchr(store->text, '\n', store->len);
+    if (line_end == NULL)
+        return;
+    char *end = store->text + store->len;
+    char *at = memchr(store->text + from, '\t', store->len - from);
+    while (at != NULL) {
+        if (at > line_end)
+            *at = ' ';
+        at = memchr(at + 1, '\t', (size_t)(end - at - 1));
+    }
+}
+
 /* Gives llhttp the part of the head's text that begins at `from`. */
 static void run_head(struct http1 *h, size_t from, bool whole)
 {
+    blank_tabs(h->head, from);
     llhttp_errno_t code = llhttp_execute(machine_of(h), h->head->text + from, h->head->len - from);
     bool paused = code == HPE_PAUSED;
     const char *end = h->head->text + h->head->len;
@@ -519,7 +544,8 @@ static void restart(struct http1 *h)
     h->phase = PHASE_START;
     h->last_byte = '\0';
     h->n_trailers = 0;
-    h->chunk_max = UINT64_MAX;
+    h->body_limit_bytes = UINT64_MAX;
+    h->body_bytes = 0;
     h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
     h->complete = h->in_message = false;
 }

@@ -87,12 +87,12 @@ struct http1 {
     void *arg;
     struct http1_head_store *head;
     enum http1_kind kind;
-    int fault;           // the status that the peer's fault deserves; 0: none
-    const char *why;     // a static sentence about the fault
-    bool complete;       // a message was read whole and http1_next() was not called yet
-    bool in_message;     // the first byte of a message was seen
-    bool answer_to_head; // responses: the request was HEAD, so no body follows
-    uint64_t chunk_max;  // a chunk that announces more is a fault (413); on_head may lower it
+    int fault;                 // the status that the peer's fault deserves; 0: none
+    const char *why;           // a static sentence about the fault
+    bool complete;             // a message was read whole and http1_next() was not called yet
+    bool in_message;           // the first byte of a message was seen
+    bool answer_to_head;       // responses: the request was HEAD, so no body follows
+    uint64_t body_limit_bytes; // a body of more is a fault (413); on_head may lower it
 
     // The parser's own.
     unsigned char phase;
@@ -102,6 +102,7 @@ struct http1 {
     uint32_t line_bytes;     // of the head's line in hand
     uint32_t head_bytes;     // of whole field lines
     uint32_t unbodied_bytes; // since the last byte of the body: chunk sizes, extensions, trailers
+    uint64_t body_bytes;     // of the message in hand
     const char *body_end;    // end of the last piece of the body in the slice in hand
 };
 

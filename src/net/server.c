@@ -2,19 +2,23 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/xalloc.h"
+#include "net/budget.h"
 #include "net/server_private.h"
 
-#define BACKLOG          1024
-#define RETRY_MS         100
-#define SPARE_FDS        16   // kept free for what is not a caller's connection
-#define EVICT_AFTER_MS   1000 // so that a connection whose request is on its way is left alone
-#define SCRATCH_MAX      ((size_t)64 * 1024)
-#define NO_LIMIT_OF_CONN SIZE_MAX
+#define BACKLOG             1024
+#define RETRY_MS            100
+#define SPARE_FDS           16   // kept free for what is not a caller's connection
+#define EVICT_AFTER_MS      1000 // so that a connection whose request is on its way is left alone
+#define KERNEL_UNSENT_BYTES (128 * 1024)
+#define SCRATCH_MAX         ((size_t)64 * 1024)
+#define NO_LIMIT_OF_CONN    SIZE_MAX
 
 /* ---- connections on the books ---- */
 
@@ -69,18 +73,19 @@ static bool evict_idle(struct server *s)
     return true;
 }
 
+static bool has_room(const struct server *s)
+{
+    return s->n_connections < s->options.max_connections &&
+           stream_free_descriptors() >= SPARE_FDS && !budget_is_out();
+}
+
 /*
  * Whether there is room for one more. A connection that finds none stays unaccepted: the library
  * then polls no further, and at the descriptor limit would accept and close without an error.
  */
 static bool can_accept(struct server *s)
 {
-    bool crowded =
-        s->n_connections >= s->options.max_connections || stream_free_descriptors() < SPARE_FDS;
-    if (!crowded)
-        return true;
-    return evict_idle(s) && s->n_connections < s->options.max_connections &&
-           stream_free_descriptors() >= SPARE_FDS;
+    return has_room(s) || (evict_idle(s) && has_room(s));
 }
 
 static void accept_one(struct server *s)
@@ -156,6 +161,10 @@ enum err server_new(struct loop *loop, int listen_fd, struct tls_context *tls,
     uv_tcp_init(loop_handle(loop), listener);
     listener->data = s;
     int rc = uv_tcp_open(listener, listen_fd);
+    // Connections inherit it: bytes for a caller who does not read wait here, where they are
+    // counted, and not by the megabyte in the kernel. Without it things work too.
+    const int lowat = KERNEL_UNSENT_BYTES;
+    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     if (rc != 0)
         close(listen_fd);
     else

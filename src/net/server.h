@@ -125,6 +125,9 @@ struct buf *exchange_body(struct exchange *x);
 /* Says, in on_head, how large the body may be; 0, the default, allows none. */
 void exchange_allow_body(struct exchange *x, uint64_t max_bytes);
 
+/* Frees the body alone: it was read. */
+void exchange_drop_body(struct exchange *x);
+
 /* Frees head and body: an open stream holds neither. */
 void exchange_drop_request(struct exchange *x);
 

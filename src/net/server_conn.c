@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "net/budget.h"
+
 #define REQUESTS_PER_TURN 64 // of one connection's backlog
 #define STOP_READING      1  // a fault for the parser alone: the request was answered already
 
@@ -31,10 +33,16 @@ void conn_set_phase(struct exchange *x, enum phase phase)
 
 /* ---- the end of an exchange, and of a connection ---- */
 
+void exchange_drop_body(struct exchange *x)
+{
+    buf_release(&x->body);
+    budget_follow(&x->charged, 0);
+}
+
 static void release_request(struct exchange *x)
 {
     http1_drop_head(&x->http);
-    buf_release(&x->body);
+    exchange_drop_body(x);
 }
 
 static void end_exchange(struct exchange *x, enum exchange_end how)
@@ -137,7 +145,7 @@ static int on_head(void *arg, const struct http1_message *m)
         return x->has_body || x->aborting ? STOP_READING : 0;
     if (length_bytes > x->allowed_bytes)
         return 413;
-    x->http.chunk_max = x->allowed_bytes;
+    x->http.body_limit_bytes = x->allowed_bytes;
     size_t room = x->allowed_bytes < SIZE_MAX / 2 ? (size_t)x->allowed_bytes : SIZE_MAX / 2;
     buf_init(&x->body, room + BODY_SPARE_BYTES);
     if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES)
@@ -150,10 +158,9 @@ static int on_head(void *arg, const struct http1_message *m)
 static int on_body(void *arg, str data)
 {
     struct exchange *x = arg;
-    x->received_bytes += data.len;
-    if (x->received_bytes > x->allowed_bytes)
-        return 413;
+    x->received_bytes += data.len; // the parser holds it to the limit
     buf_append(&x->body, data);
+    budget_follow(&x->charged, x->body.cap);
     return 0;
 }
 

@@ -54,6 +54,7 @@ struct exchange {
     struct loop_timer timer;
     struct buf pipelined; // read, and not looked at yet
     struct buf body;
+    size_t charged;      // bytes of the body that the budget counts
     struct buf head_out; // the head of an answer that was begun, until it goes out
     void *data;          // the app's
 

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/xalloc.h"
+#include "net/budget.h"
 #include "net/tls.h"
 
 #define PIECE_BYTES      ((size_t)64 * 1024)
@@ -35,6 +36,7 @@ struct outbox {
     size_t flown_bytes;
     size_t piece_bytes;
     struct buf waiting; // grows while `flying` must not move
+    size_t charged;     // bytes of both that the budget counts
 
     struct loop_timer stall;
     uint64_t queued_bytes; // all that was ever put in
@@ -106,6 +108,11 @@ size_t stream_free_descriptors(void)
 
 /* ---- life and death ---- */
 
+static void charge(struct outbox *out)
+{
+    budget_follow(&out->charged, out->flying.cap + out->waiting.cap);
+}
+
 static void free_outbox(struct stream *s)
 {
     if (s->out == NULL)
@@ -113,6 +120,7 @@ static void free_outbox(struct stream *s)
     loop_timer_cancel(s->loop, &s->out->stall);
     buf_release(&s->out->flying);
     buf_release(&s->out->waiting);
+    charge(s->out);
     free(s->out);
     s->out = NULL;
 }
@@ -300,6 +308,7 @@ static void on_written(uv_write_t *request, int status)
         out->flown_bytes = 0;
         out->flying = out->waiting;
         buf_init(&out->waiting, OUTBOX_MAX_BYTES);
+        charge(out);
     }
     if (out->flying.len > 0)
         fly(s);
@@ -351,6 +360,7 @@ static void keep(struct stream *s, const str *parts, size_t n, size_t sent)
         buf_append(to, rest);
         s->out->queued_bytes += rest.len;
     }
+    charge(s->out);
     if (!buf_ok(to)) {
         fail_write(s, UV_ENOBUFS);
         tell_failure_later(s);

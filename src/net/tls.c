@@ -333,6 +333,9 @@ void tls_session_free(struct tls_session *t)
 {
     if (t == NULL)
         return;
+    // Without this, a session that was not closed in order could not be resumed.
+    if (!t->failed && SSL_is_init_finished(t->ssl))
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
     tls_context_release(t->context);
     free(t->resume_key);

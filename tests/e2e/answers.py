@@ -165,16 +165,21 @@ def chat_json(content="Hello.", reason="stop", **more):
 
 
 def chat_stream(lines, delay=0, end=END_OF_CHUNKS, start=NDJSON_HEAD):
-    """A streamed answer, a chunk for each line, over a connection that stays open."""
+    """A streamed answer, a chunk for each line, over a connection that stays open.
+
+    Without a delay the end comes in one write with the last line: so it is certain that the
+    connection is free again when the next request comes.
+    """
     def answer(conn, request):
         conn.send(start)
-        for data in lines:
-            conn.send(chunk(data))
+        for i, data in enumerate(lines):
+            last = i == len(lines) - 1 and not delay and isinstance(end, bytes)
+            conn.send(chunk(data) + (end if last else b""))
             if delay:
                 conn.pause(delay)
         if isinstance(end, Step):
             end.run(conn)
-        else:
+        elif delay or not lines:
             conn.send(end)
     return answer
 

@@ -93,8 +93,11 @@ BAD_SETTINGS = [
 @pytest.mark.parametrize("name, value", BAD_SETTINGS)
 def test_bad_settings_stop_the_start(binary, tmp_path, name, value):
     """One line that names the variable and its value; exit 78, with --check-config and without."""
+    settings = {name: value}
+    if name == "TLS_CERT":
+        settings["TLS_KEY"] = value
     for options in (["--check-config"], []):
-        status, out = run(binary, *options, cwd=tmp_path, **{name: value})
+        status, out = run(binary, *options, cwd=tmp_path, **settings)
         assert status == 78, out
         assert len(out.splitlines()) == 1, out
         assert name in out

@@ -107,7 +107,7 @@ def test_https_proxy_by_connect(start_server, new_upstream, new_proxy, tmp_path)
     certs = Certificates(tmp_path)
     upstream = new_upstream(tls=certs.server_context(certs.make("up", hosts=f"DNS:{NAME}")))
     proxy = new_proxy(upstream.port)
-    server = start_server(upstream, HTTPS_PROXY=proxy.url, CA_FILE=certs.ca,
+    server = start_server(upstream, HTTPS_PROXY=proxy.url, CA_FILE=certs.ca, WORKERS=1,
                           OLLAMA_BASE_URL=f"https://{NAME}")
     for stream in (False, True):
         assert raw.chat(server, stream=stream).status == 200

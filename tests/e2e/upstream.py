@@ -245,6 +245,8 @@ class Upstream:
 
     def stop(self):
         """No new connections, and an end to those that stand."""
+        if self.stopping:
+            return
         self.stopping = True
         self.listener.shutdown(socket.SHUT_RDWR)  # close() alone would leave accept() waiting
         self.listener.close()

@@ -126,6 +126,9 @@ static void check_fault(enum http1_kind kind, str raw, int status, const char *w
     }
 }
 
+#define CHUNKED      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define CHUNKED_HEAD "[2 / 0 keep chunked|Host=h|Transfer-Encoding=chunked]"
+
 static void test_http1__sound_requests_are_read_however_they_are_cut(void **state)
 {
     (void)state;
@@ -139,6 +142,14 @@ static void test_http1__sound_requests_are_read_however_they_are_cut(void **stat
          "one empty line in front is tolerated"                                                                                                                             },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
          "[2 / 0 keep length=3|Host=h|Content-Length=3]abc$",                                                                    "sized body"                               },
+        {STR_C("GET / HTTP/1.0\r\n\r\n"),                                                          "[0 / 0 1.0]$",               "1.0 needs no Host"                        },
+        {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"),
+         "[1 / 0 keep length=0|Host=h|Content-Length=0]$",                                                                       "a HEAD that says it has no body"          },
+        {STR_C("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \t3 \t\r\n\r\nabc"),
+         "[2 / 0 keep length=3|Host=h|Content-Length=3]abc$",                                                                    "blanks and tabs around a length"          },
+        {STR_C(CHUNKED "1\r\na\r\n0\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\n"
+                       "Connection: close\r\n\r\n"),
+         CHUNKED_HEAD "a$",                                                                                                      "framing in trailers means nothing"        },
         {STR_C("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
          "[0 / 0 keep length=3|Host=h|Content-Length=3]abc$",                                                                    "GET with a body"                          },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n"
@@ -171,7 +182,7 @@ static void test_http1__sound_requests_are_read_however_they_are_cut(void **stat
          "[0 / 0 keep|Host=h|Upgrade=h2c|Connection=Upgrade, HTTP2-Settings]$"
          "[0 /2 0 keep|Host=h]$",                                                                                                "never upgraded"                           },
         {STR_C("GET / HTTP/1.1\r\nHost: h\r\nX:  a\tb \t\r\nE:\r\n\r\n"),
-         "[0 / 0 keep|Host=h|X=a\tb|E=]$",                                                                                       "blanks around values are not theirs"      },
+         "[0 / 0 keep|Host=h|X=a b|E=]$",                                                                                        "blanks around values are not theirs"      },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         check_events(HTTP1_REQUEST, cases[i].raw, cases[i].want, cases[i].why);
@@ -258,7 +269,6 @@ static void test_http1__unsound_heads_are_refused_and_never_reported(void **stat
         {STR_C("GET / HTTP/1.1 \r\nHost: h\r\n\r\n"),                                     400, "blank behind the version"     },
         {STR_C("GET / HTTP/1.1\r\n\r\n"),                                                 400, "no Host"                      },
         {STR_C("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n"),                           400, "two Hosts"                    },
-        {STR_C("GET / HTTP/1.0\r\n\r\n"),                                                 400, "no Host in 1.0"               },
         {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"),               400,
          "a body of a HEAD request"                                                                                           },
         {STR_C("HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"),       400,
@@ -301,6 +311,7 @@ static void test_http1__unsound_heads_are_refused_and_never_reported(void **stat
         {STR_C("GET ftp://h/ HTTP/1.1\r\nHost: h\r\n\r\n"),                               400, "another scheme"               },
         {STR_C("GET http://h/ HTTP/1.0\r\n\r\n"),                                         400, "absolute form without Host"   },
         {STR_C("GET http://h/../a HTTP/1.1\r\nHost: h\r\n\r\n"),                          400, "dots in absolute form"        },
+        {STR_C("GET /a/%2e HTTP/1.1\r\nHost: h\r\n\r\n"),                                 400, "one dot, escaped, at the end" },
         {STR_C("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"),                                  400, "asterisk form"                },
         {STR_C("GET h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n"),                                400, "authority form"               },
         {STR_C("GET a/b HTTP/1.1\r\nHost: h\r\n\r\n"),                                    400, "relative path"                },
@@ -315,9 +326,6 @@ static void test_http1__unsound_heads_are_refused_and_never_reported(void **stat
         check_fault(HTTP1_REQUEST, cases[i].raw, cases[i].status, "", cases[i].why);
 }
 
-#define CHUNKED      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-#define CHUNKED_HEAD "[2 / 0 keep chunked|Host=h|Transfer-Encoding=chunked]"
-
 static void test_http1__unsound_chunks_are_refused(void **state)
 {
     (void)state;
@@ -326,24 +334,23 @@ static void test_http1__unsound_chunks_are_refused(void **state)
         const char *want;
         const char *why;
     } cases[] = {
-        {STR_C(CHUNKED "0x2\r\nab\r\n0\r\n\r\n"),         CHUNKED_HEAD,      "hexadecimal mark"         },
-        {STR_C(CHUNKED "+2\r\nab\r\n0\r\n\r\n"),          CHUNKED_HEAD,      "signed"                   },
-        {STR_C(CHUNKED "-0\r\n\r\n"),                     CHUNKED_HEAD,      "negative"                 },
-        {STR_C(CHUNKED " 2\r\nab\r\n0\r\n\r\n"),          CHUNKED_HEAD,      "blank in front"           },
-        {STR_C(CHUNKED "2 \r\nab\r\n0\r\n\r\n"),          CHUNKED_HEAD,      "blank behind"             },
-        {STR_C(CHUNKED "\r\n"),                           CHUNKED_HEAD,      "no size"                  },
-        {STR_C(CHUNKED ";x\r\n"),                         CHUNKED_HEAD,      "extension alone"          },
-        {STR_C(CHUNKED "g\r\n"),                          CHUNKED_HEAD,      "not a digit"              },
-        {STR_C(CHUNKED "2\nab\r\n0\r\n\r\n"),             CHUNKED_HEAD,      "LF alone behind the size" },
-        {STR_C(CHUNKED "2\rab\r\n0\r\n\r\n"),             CHUNKED_HEAD,      "CR alone behind the size" },
-        {STR_C(CHUNKED "2\r\nabc\r\n0\r\n\r\n"),          CHUNKED_HEAD "ab", "more data than said"      },
-        {STR_C(CHUNKED "2\r\nab0\r\n\r\n"),               CHUNKED_HEAD "ab", "no CR LF behind the data" },
-        {STR_C(CHUNKED "2\r\nab\n0\r\n\r\n"),             CHUNKED_HEAD "ab", "LF alone behind the data" },
-        {STR_C(CHUNKED "10000000000000000\r\n"),          CHUNKED_HEAD,      "size of 2^64"             },
-        {STR_C(CHUNKED "fffffffffffffffff\r\n"),          CHUNKED_HEAD,      "size far beyond 2^64"     },
-        {STR_C(CHUNKED "0\r\nX : 1\r\n\r\n"),             CHUNKED_HEAD,      "unsound trailer"          },
-        {STR_C(CHUNKED "0\r\nX: 1\n\r\n"),                CHUNKED_HEAD,      "trailer that ends with LF"},
-        {STR_C(CHUNKED "0\r\nContent-Length: 5\r\n\r\n"), CHUNKED_HEAD,      "framing in a trailer"     },
+        {STR_C(CHUNKED "0x2\r\nab\r\n0\r\n\r\n"), CHUNKED_HEAD,      "hexadecimal mark"         },
+        {STR_C(CHUNKED "+2\r\nab\r\n0\r\n\r\n"),  CHUNKED_HEAD,      "signed"                   },
+        {STR_C(CHUNKED "-0\r\n\r\n"),             CHUNKED_HEAD,      "negative"                 },
+        {STR_C(CHUNKED " 2\r\nab\r\n0\r\n\r\n"),  CHUNKED_HEAD,      "blank in front"           },
+        {STR_C(CHUNKED "2 \r\nab\r\n0\r\n\r\n"),  CHUNKED_HEAD,      "blank behind"             },
+        {STR_C(CHUNKED "\r\n"),                   CHUNKED_HEAD,      "no size"                  },
+        {STR_C(CHUNKED ";x\r\n"),                 CHUNKED_HEAD,      "extension alone"          },
+        {STR_C(CHUNKED "g\r\n"),                  CHUNKED_HEAD,      "not a digit"              },
+        {STR_C(CHUNKED "2\nab\r\n0\r\n\r\n"),     CHUNKED_HEAD,      "LF alone behind the size" },
+        {STR_C(CHUNKED "2\rab\r\n0\r\n\r\n"),     CHUNKED_HEAD,      "CR alone behind the size" },
+        {STR_C(CHUNKED "2\r\nabc\r\n0\r\n\r\n"),  CHUNKED_HEAD "ab", "more data than said"      },
+        {STR_C(CHUNKED "2\r\nab0\r\n\r\n"),       CHUNKED_HEAD "ab", "no CR LF behind the data" },
+        {STR_C(CHUNKED "2\r\nab\n0\r\n\r\n"),     CHUNKED_HEAD "ab", "LF alone behind the data" },
+        {STR_C(CHUNKED "10000000000000000\r\n"),  CHUNKED_HEAD,      "size of 2^64"             },
+        {STR_C(CHUNKED "fffffffffffffffff\r\n"),  CHUNKED_HEAD,      "size far beyond 2^64"     },
+        {STR_C(CHUNKED "0\r\nX : 1\r\n\r\n"),     CHUNKED_HEAD,      "unsound trailer"          },
+        {STR_C(CHUNKED "0\r\nX: 1\n\r\n"),        CHUNKED_HEAD,      "trailer that ends with LF"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         check_fault(HTTP1_REQUEST, cases[i].raw, 400, cases[i].want, cases[i].why);
@@ -633,6 +640,44 @@ static void test_http1__the_owner_may_refuse_head_and_body(void **state)
     }
 }
 
+static int allow_three(void *arg, const struct http1_message *m)
+{
+    struct record *r = arg;
+    r->h->body_limit_bytes = 3;
+    return note_head(arg, m);
+}
+
+static void test_http1__a_body_is_held_to_its_limit(void **state)
+{
+    (void)state;
+    static const struct http1_events events = {allow_three, note_body, note_complete};
+    static const struct {
+        str raw;
+        int fault;
+        const char *why;
+    } cases[] = {
+        {STR_C(CHUNKED "2\r\nab\r\n0\r\n\r\n"),            0,   "below"                      },
+        {STR_C(CHUNKED "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"),  0,   "at"                         },
+        {STR_C(CHUNKED "2\r\nab\r\n2\r\n"),                413, "above, before the data came"},
+        {STR_C(CHUNKED "7fffffffffffffff\r\n"),            413, "far above"                  },
+        {STR_C(CHUNKED "2\r\nab\r\nffffffffffffffff\r\n"), 413, "the sum would wrap"         },
+        {STR_C(POST "Content-Length: 3\r\n\r\nabc"),       0,   "sized, at"                  },
+        {STR_C(POST "Content-Length: 4\r\n\r\nabcd"),      413, "sized, above"               },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct http1 h;
+        struct record r;
+        start(&h, &r, HTTP1_REQUEST);
+        h.events = &events;
+        feed(&h, cases[i].raw, SIZE_MAX);
+        if (h.fault != cases[i].fault)
+            print_error("case: %s: %d\n", cases[i].why, h.fault);
+        assert_int_equal(h.fault, cases[i].fault);
+        assert_int_equal(r.n_complete, cases[i].fault == 0);
+        finish(&h, &r);
+    }
+}
+
 static void test_http1__a_dropped_head_is_gone_and_the_body_goes_on(void **state)
 {
     (void)state;
@@ -666,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_http1__an_answer_to_head_has_no_body),
         cmocka_unit_test(test_http1__a_response_head_has_its_own_limits),
         cmocka_unit_test(test_http1__the_owner_may_refuse_head_and_body),
+        cmocka_unit_test(test_http1__a_body_is_held_to_its_limit),
         cmocka_unit_test(test_http1__a_dropped_head_is_gone_and_the_body_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

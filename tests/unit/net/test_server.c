@@ -312,40 +312,40 @@ static void test_server__answers_are_framed_as_the_caller_needs_them(void **stat
         const char *why;
     } cases[] = {
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "sized body"                                },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",         "sized body"                                },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
                "\r\n2\r\nhi\r\n0\r\n\r\n"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",        "chunked body"                              },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\nhi",         "chunked body"                              },
         {STR_C("HEAD /early HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n",          "HEAD"                                      },
+         "HTTP/1.1 401 Unauthorized\r\n" PLAIN "Content-Length: 2\r\n" CLOSE "\r\n", "HEAD"                                      },
         {STR_C("GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-         "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                "204 has no length"                         },
+         "HTTP/1.1 204 No Content\r\n" CLOSE "\r\n",                                 "204 has no length"                         },
         {STR_C("GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE
-         "\r\n3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",                     "one chunk per write, none for an empty one"},
+         "\r\n3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n",                      "one chunk per write, none for an empty one"},
         {STR_C("GET /stream-with HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE
-         "\r\n3\r\nall\r\n0\r\n\r\n",                                               "the last piece and the end together"       },
+         "\r\n3\r\nall\r\n0\r\n\r\n",                                                "the last piece and the end together"       },
         {STR_C("HEAD /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Transfer-Encoding: chunked\r\n" CLOSE "\r\n",
-         "HEAD of a stream"                                                                                                     },
+         "HEAD of a stream"                                                                                                      },
         {STR_C("GET /stream HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN CLOSE "\r\none0123456789abcdef",
-         "a 1.0 caller reads until the end"                                                                                     },
+         "a 1.0 caller reads until the end"                                                                                      },
         {STR_C("GET / HTTP/1.0\r\nHost: h\r\n\r\n"),
-         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",          "1.0 closes"                                },
+         "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",           "1.0 closes"                                },
         {STR_C("GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\nHost: "
                "h\r\n\r\n"),
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\nConnection: keep-alive\r\n\r\n"
          "HTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 0\r\n" CLOSE "\r\n",
-         "1.0 may stay"                                                                                                         },
+         "1.0 may stay"                                                                                                          },
         {STR_C("GET /split HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" CLOSE "\r\nx",
-         "a field that would split the head is left out"                                                                        },
+         "a field that would split the head is left out"                                                                         },
         {STR_C("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\n"
                "Content-Length: 2\r\n\r\nhi"),
          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n" PLAIN "Content-Length: 2\r\n" CLOSE
-         "\r\nhi",                                                                  "100 once the head was accepted"            },
+         "\r\nhi",                                                                   "100 once the head was accepted"            },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_talk(f, cases[i].request, cases[i].want, cases[i].why);
