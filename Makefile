@@ -20,7 +20,7 @@ test:
 # make bench [BENCH="options of bench/run"] [PEER="command" PORT=n [PEER_API=ollama]]
 bench:
 	@scripts/setup bench
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s all >&2
 	@cmake --build --preset release --target bench_tools >build/log/bench.log || { cat build/log/bench.log; exit 1; }
 	@bench/run $(BENCH)
 
