@@ -75,8 +75,7 @@ static bool evict_idle(struct server *s)
 
 static bool has_room(const struct server *s)
 {
-    return s->n_connections < s->options.max_connections &&
-           stream_free_descriptors() >= SPARE_FDS && !budget_is_out();
+    return s->n_connections < s->options.max_connections && stream_free_descriptors() >= SPARE_FDS;
 }
 
 /*
@@ -85,6 +84,8 @@ static bool has_room(const struct server *s)
  */
 static bool can_accept(struct server *s)
 {
+    if (budget_is_out())
+        return false; // an idle connection holds nothing that closing it would give back
     return has_room(s) || (evict_idle(s) && has_room(s));
 }
 
