@@ -3,7 +3,7 @@
 # The tests' own clang-format once it is there: versions differ in what they write.
 CLANG_FORMAT := $(firstword $(wildcard build/venv/bin/clang-format) clang-format)
 
-.PHONY: all run test dev clean format
+.PHONY: all run test bench bench-micro dev clean format
 
 all: | build
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -16,6 +16,17 @@ run:
 
 test:
 	@scripts/test
+
+# make bench [BENCH="options of bench/run"] [PEER="command" PORT=n [PEER_API=ollama]]
+bench:
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory -s all >&2
+	@cmake --build --preset release --target bench_tools >build/log/bench.log || { cat build/log/bench.log; exit 1; }
+	@bench/run $(BENCH)
+
+bench-micro:
+	@scripts/setup bench
+	@scripts/check-instructions --times
 
 dev:
 	@cmake --preset dev && cmake --build --preset dev

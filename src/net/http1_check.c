@@ -116,12 +116,12 @@ static struct http1_fault check_framing(struct http1_message *m, const struct ta
     return SOUND;
 }
 
-static struct http1_fault check_host(const struct http1_message *m, const struct tally *t)
+static struct http1_fault check_host(const struct tally *t)
 {
     if (t->n_hosts > 1)
         return fault(400, "Host is given more than once");
     if (t->n_hosts == 0)
-        return m->http10 ? SOUND : fault(400, "Host is missing"); // RFC 9112 section 3.2
+        return fault(400, "Host is missing"); // of 1.0 callers too, though RFC 9112 lets them
     if (!is_authority(t->host))
         return fault(400, "Host is not a host name with an optional port");
     return SOUND;
@@ -133,7 +133,7 @@ struct http1_fault http1_check_fields(struct http1_message *m, enum http1_kind k
     struct http1_fault f = check_framing(m, &t);
     if (f.status != 0 || kind == HTTP1_RESPONSE)
         return f;
-    f = check_host(m, &t);
+    f = check_host(&t);
     if (f.status != 0)
         return f;
     // Some servers take a HEAD's body for the next request.

@@ -152,7 +152,7 @@ def test_c3_slow_reader_stops_the_upstream(pair):
         conn = upstream.wait_for_chat(2).conn
         sent = settled(conn)
         assert sent < KERNEL_BYTES + 2 * 1024 * 1024, f"{sent} bytes were taken for nobody"
-        assert server.memory_kib() - memory < 4096, "they are held by the program"
+        assert server.sanitized or server.memory_kib() - memory < 4096, "the program holds them"
         time.sleep(1)
         assert conn.sent == sent, "it is still being read"
         assert raw.get(server, "/health").status == 200
@@ -161,7 +161,7 @@ def test_c3_slow_reader_stops_the_upstream(pair):
         while received < sent + 1_000_000:
             received += len(client.sock.recv(65536))
         assert conn.sent > sent
-        assert server.memory_kib() - memory < 4096
+        assert server.sanitized or server.memory_kib() - memory < 4096
 
 
 def settled(conn):
@@ -253,17 +253,19 @@ def test_c23_tls_on_the_plain_port(server):
 
 
 def test_prompt_bytes_are_not_kept_by_a_stream(pair):
-    """While a stream runs its 8 MiB request is not held in memory."""
+    """While streams run their requests, 16 of 8 MiB, are not held in memory."""
     server, upstream = pair
-    upstream.script(*[FOREVER] * 6)
+    upstream.script(*[FOREVER] * 16)
     body = json.dumps({**raw.chat_body(True), "messages": [
         {"role": "user", "content": "x" * (8 * 1024 * 1024)}]}).encode()
+    before = server.memory_kib()
     clients = []
-    for i in range(6):
+    for _ in range(16):
         client = raw.Client(server.port, timeout=30)
         client.send(build("POST", CHAT, body))
         client.read_chunk(client.read_head())
         clients.append(client)
-    assert server.memory_kib() < 100 * 1024 or "asan" in server.process.args[0]
+    # What the allocator keeps for later is a few of them, whatever their number.
+    assert server.sanitized or server.memory_kib() - before < 100 * 1024
     for client in clients:
         client.close()

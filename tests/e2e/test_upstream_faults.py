@@ -375,7 +375,7 @@ def test_u11_endless_line(pair, began):
     conn = upstream.chats()[0].conn
     upstream.wait_for(lambda: conn.closed_at, what="the upstream to be closed")
     assert conn.sent < 30 * 1024 * 1024
-    assert server.memory_kib() - before < 150 * 1024
+    assert server.sanitized or server.memory_kib() - before < 40 * 1024
 
 
 def test_u11_whole_answer_over_64_mib(pair):
