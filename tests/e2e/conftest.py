@@ -61,6 +61,7 @@ def clean_environment(**settings):
 
 @functools.cache
 def is_sanitized(binary):
+    """Whether a sanitizer keeps books in the program's memory: sizes then say little."""
     data = pathlib.Path(binary).read_bytes()
     return b"__asan_init" in data or b"__tsan_init" in data
 
@@ -116,13 +117,6 @@ class Server:
                 return found
             assert time.monotonic() < deadline, f"no line with {pattern!r} in:\n{self.output}"
             time.sleep(0.02)
-
-    @property
-    def sanitized(self):
-        """Whether a sanitizer keeps books in the program's memory: sizes then say little."""
-        with open(self.process.args[0], "rb") as file:
-            data = file.read()
-        return b"__asan_init" in data or b"__tsan_init" in data
 
     def memory_kib(self):
         """Resident memory, as the kernel says; 0 under a sanitizer, which keeps what was freed."""
