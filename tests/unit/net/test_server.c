@@ -193,7 +193,9 @@ static struct fixture *start_with(size_t max_connections, struct tls_context *tl
     assert_int_equal(getsockname(fd, (struct sockaddr *)&f->addr, &len), 0);
     const struct server_options options = {.max_connections = max_connections};
     struct err_info info;
-    assert_int_equal(server_new(f->loop, fd, tls, &options, &EVENTS, f, &f->server, &info), ERR_OK);
+    const struct server_setup setup = {
+        .listen_fd = fd, .tls = tls, .options = &options, .events = &EVENTS, .app = f};
+    assert_int_equal(server_new(f->loop, &setup, &f->server, &info), ERR_OK);
     assert_int_equal(pthread_create(&f->thread, NULL, run_loop, f), 0);
     return f;
 }
