@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -242,6 +243,8 @@ static void write_all(const char *p, size_t len)
 {
     while (len > 0) {
         ssize_t n = write(logger.fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return; // a closed or broken output: there is nowhere to say so
         p += n;

@@ -250,12 +250,22 @@ static void say(int fd, str bytes)
     }
 }
 
+/* A receive timeout makes recv() end with EINTR where libuv's io_uring interrupts the thread. */
+static ssize_t take(int fd, char *to, size_t cap)
+{
+    ssize_t n;
+    do
+        n = recv(fd, to, cap, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 /* Reads until the end of the connection, or until `enough` is there (NULL: never). */
 static str hear(int fd, char *to, size_t cap, const char *enough)
 {
     size_t n = 0;
     while (n + 1 < cap) {
-        ssize_t got = recv(fd, to + n, cap - 1 - n, 0);
+        ssize_t got = take(fd, to + n, cap - 1 - n);
         if (got <= 0) {
             assert_true(got == 0 || errno == ECONNRESET);
             break;
@@ -560,10 +570,10 @@ static void test_server__a_flood_stops_at_the_high_mark_and_goes_on(void **state
     int fd = dial(f);
     say(fd, STR("GET /flood HTTP/1.0\r\nHost: h\r\n\r\n"));
     size_t total = 0;
-    ssize_t n = recv(fd, raw, sizeof(raw), 0);
+    ssize_t n = take(fd, raw, sizeof(raw));
     while (n > 0) {
         total += (size_t)n;
-        n = recv(fd, raw, sizeof(raw), 0);
+        n = take(fd, raw, sizeof(raw));
     }
     assert_int_equal(n, 0);
     assert_true(total > FLOOD_BYTES);
@@ -667,7 +677,7 @@ static void flush_secure(struct secure_caller *c)
 static bool hear_secure(struct secure_caller *c)
 {
     char raw[4096];
-    ssize_t n = recv(c->fd, raw, sizeof(raw), 0);
+    ssize_t n = take(c->fd, raw, sizeof(raw));
     if (n <= 0)
         return false;
     c->state = tls_feed(c->session, str_of(raw, (size_t)n), &c->out, take_plain, c);
