@@ -75,7 +75,7 @@ void relay_free(struct relay *r)
     buf_release(&r->gathered);
     charge(r);
     ndjson_release(&r->lines);
-    answer_release(&r->answer);
+    r->dialect->release(&r->answer);
     free(r);
 }
 
@@ -205,6 +205,8 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     arena_reset(&r->worker->scratch);
     classify(&r->worker->scratch, attempt, &verdict);
     note(r, outcome_of(attempt, &verdict));
+    if (str_eq(verdict.error.param, STR("messages"))) // as chat has it
+        verdict.error.param = str_z(r->dialect->input_param);
     if (is_missing_local(r, attempt->how))
         verdict.error = no_upstream();
     r->req->why = verdict.name;
@@ -247,36 +249,40 @@ static void fail_error_line(struct relay *r, str text)
     fail_attempt(r, &attempt);
 }
 
+/* A native object was no answer. */
+static void fail_native(struct relay *r, enum native_step step, const struct native *native)
+{
+    if (step == NATIVE_ERROR)
+        fail_error_line(r, native->error);
+    else if (step == NATIVE_NOT_DONE)
+        fail_how(r, ATTEMPT_NOT_DONE, STR(""));
+    else
+        fail_how(r, ATTEMPT_MALFORMED, str_z(native->info.text));
+}
+
 /* Takes one native line; false when the relay is over. */
 static bool take_line(struct relay *r, str text)
 {
     struct worker *w = r->worker;
-    struct ollama_line line;
-    struct err_info info = {0};
+    struct native native = {.text = text, .scratch = &w->scratch};
     arena_reset(&w->scratch);
-    if (ollama_line_decode(&w->scratch, text, &line, &info) != ERR_OK) {
-        send_out(r);
-        fail_how(r, ATTEMPT_MALFORMED, str_z(info.text));
-        return false;
-    }
-    if (line.has_error) {
-        send_out(r);
-        fail_error_line(r, line.error);
-        return false;
-    }
-    switch (r->dialect->line(&r->answer, &line, &w->out)) {
-    case CHAT_STEP_NOTHING:
-        break;
-    case CHAT_STEP_USEFUL:
+    enum native_step step = r->dialect->line(&r->answer, &native, &w->out);
+    switch (step) {
+    case NATIVE_NOTHING:
+        return true;
+    case NATIVE_USEFUL:
         r->useful = true;
-        break;
-    case CHAT_STEP_FINISHED:
+        return true;
+    case NATIVE_FINISHED:
         note(r, UPSTREAM_ANSWERED);
         finish_stream(r);
         linger(r);
         return false;
+    default:
+        send_out(r);
+        fail_native(r, step, &native);
+        return false;
     }
-    return true;
 }
 
 static void stream_body(struct relay *r, str data)
@@ -309,26 +315,22 @@ static void end_stream(struct relay *r)
 static void end_whole(struct relay *r)
 {
     struct worker *w = r->worker;
-    struct ollama_line object;
-    struct err_info info = {0};
+    struct native native = {.text = buf_str(&r->gathered), .scratch = &w->scratch};
     if (r->gathered.len == 0) {
         fail_how(r, ATTEMPT_CUT, STR("the answer is empty"));
         return;
     }
     arena_reset(&w->scratch);
-    if (ollama_line_decode(&w->scratch, buf_str(&r->gathered), &object, &info) != ERR_OK) {
-        fail_how(r, ATTEMPT_MALFORMED, str_z(info.text));
+    enum native_step step = r->dialect->whole(&r->answer, &native, &w->out);
+    if (step != NATIVE_FINISHED) {
+        fail_native(r, step, &native);
         return;
     }
-    if (object.has_error) {
-        fail_error_line(r, object.error);
+    if (!buf_ok(&w->out)) {
+        buf_reset(&w->out);
+        fail_how(r, ATTEMPT_MALFORMED, STR("the answer is too large"));
         return;
     }
-    if (!object.done) {
-        fail_how(r, ATTEMPT_NOT_DONE, STR(""));
-        return;
-    }
-    r->dialect->whole(&r->answer, &object, &w->out);
     note(r, UPSTREAM_ANSWERED);
     request_reply_json(let_go(r), 200, buf_str(&w->out));
     worker_trim_out(w);
