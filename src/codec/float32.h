@@ -12,16 +12,20 @@
 #define CODEC_FLOAT32_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/attr.h"
 
 /*
- * Reads a number that follows JSON's grammar at `*p` and moves `*p` behind it. Never looks at or
- * behind `limit`; the farther that is, the shorter the way.
+ * Reads up to `max` numbers of JSON's grammar, separated by commas, from `*p` on, and moves `*p`
+ * to the next one, or to `end` when there is no more. `*ret_n` says how many there were: none if
+ * nothing but blanks is left. Bytes behind `end` are looked at, but not at or behind `limit`; the
+ * farther that is, the shorter the way.
  *
- * False, `*p` untouched, if there is none, or one that no float can hold.
+ * False if something else stands there, or a number that no float can hold.
  */
-MUST_CHECK bool float32_read(const char **p, const char *limit, uint32_t *ret_bits);
+MUST_CHECK bool float32_read(const char **p, const char *end, const char *limit, size_t max,
+                             uint32_t *bits, size_t *ret_n);
 
 #endif

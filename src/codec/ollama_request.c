@@ -18,6 +18,12 @@ static void put_text(struct buf *out, bool *first, str key, str text)
     json_put_string(out, text);
 }
 
+static void put_json(struct buf *out, bool *first, str key, const struct json *v)
+{
+    put_key(out, first, key);
+    json_put_value(out, v);
+}
+
 static void put_call(struct buf *out, const struct chat_call *call)
 {
     bool first = true;
@@ -230,6 +236,20 @@ static void put_format(struct buf *out, bool *first, const struct chat_request *
         json_put_value(out, req->schema);
 }
 
+/* What chat and generate have in common, behind their own members. */
+static void put_common(struct buf *out, bool *first, const struct chat_request *req,
+                       const struct ollama_defaults *defaults)
+{
+    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
+        put_key(out, first, STR("options"));
+        put_options(out, req, defaults);
+    }
+    if (req->think != NULL)
+        put_json(out, first, STR("think"), req->think);
+    if (req->keep_alive != NULL)
+        put_json(out, first, STR("keep_alive"), req->keep_alive);
+}
+
 void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
                         struct buf *out)
 {
@@ -245,17 +265,60 @@ void ollama_chat_encode(const struct chat_request *req, const struct ollama_defa
         put_key(out, &first, STR("tools"));
         put_tools(out, req->tools);
     }
-    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
-        put_key(out, &first, STR("options"));
-        put_options(out, req, defaults);
+    put_common(out, &first, req, defaults);
+    buf_append_char(out, '}');
+}
+
+void ollama_generate_encode(const struct completion_request *req,
+                            const struct ollama_defaults *defaults, struct buf *out)
+{
+    bool first = true;
+    buf_append_char(out, '{');
+    put_text(out, &first, STR("model"), req->common.model);
+    put_text(out, &first, STR("prompt"), req->prompt);
+    if (req->suffix.len > 0)
+        put_text(out, &first, STR("suffix"), req->suffix);
+    put_key(out, &first, STR("stream"));
+    buf_append(out, req->common.stream ? STR("true") : STR("false"));
+    if (req->raw) {
+        put_key(out, &first, STR("raw"));
+        buf_append(out, STR("true"));
     }
-    if (req->think != NULL) {
-        put_key(out, &first, STR("think"));
-        json_put_value(out, req->think);
+    if (req->logprobs) {
+        put_key(out, &first, STR("logprobs"));
+        buf_append(out, STR("true"));
+        put_key(out, &first, STR("top_logprobs"));
+        buf_append_i64(out, req->top_logprobs);
     }
-    if (req->keep_alive != NULL) {
-        put_key(out, &first, STR("keep_alive"));
-        json_put_value(out, req->keep_alive);
+    put_common(out, &first, &req->common, defaults);
+    buf_append_char(out, '}');
+}
+
+/* An empty text by itself gets no vector from Ollama; in a list it does. */
+static void put_input(struct buf *out, bool *first, const struct json *input)
+{
+    put_key(out, first, STR("input"));
+    if (json_kind(input) == JSON_STRING && json_str(input).len == 0)
+        buf_append(out, STR("[\"\"]"));
+    else
+        json_put_value(out, input);
+}
+
+void ollama_embed_encode(const struct embedding_request *req, struct buf *out)
+{
+    bool first = true;
+    buf_append_char(out, '{');
+    put_text(out, &first, STR("model"), req->model);
+    put_input(out, &first, req->input);
+    if (req->truncate != NULL)
+        put_json(out, &first, STR("truncate"), req->truncate);
+    if (req->dimensions > 0) {
+        put_key(out, &first, STR("dimensions"));
+        buf_append_i64(out, req->dimensions);
     }
+    if (req->options != NULL)
+        put_json(out, &first, STR("options"), req->options);
+    if (req->keep_alive != NULL)
+        put_json(out, &first, STR("keep_alive"), req->keep_alive);
     buf_append_char(out, '}');
 }

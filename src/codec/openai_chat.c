@@ -287,22 +287,55 @@ static enum err decode_messages(const struct decoder *d)
     return openai_messages_decode(d->a, json_get(d->body, STR("messages")), d->req, d->fault);
 }
 
+typedef enum err (*decode_step)(const struct decoder *);
+
+static enum err run_steps(const struct decoder *d, const decode_step *steps, size_t n)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < n && err == ERR_OK; i++)
+        err = steps[i](d);
+    return err;
+}
+
 enum err openai_chat_decode(struct arena *a, const struct json *body, struct chat_request *ret,
                             struct openai_fault *fault)
 {
-    static enum err (*const STEPS[])(const struct decoder *) = {
+    static const decode_step STEPS[] = {
         decode_model,  decode_messages, decode_stream, decode_options,     decode_stop,
         decode_format, decode_tools,    decode_native, decode_unsupported,
     };
     struct chat_request req = {0};
     const struct decoder d = {.a = a, .body = body, .req = &req, .fault = fault};
-    for (size_t i = 0; i < COUNT_OF(STEPS); i++) {
-        enum err err = STEPS[i](&d);
-        if (err != ERR_OK)
-            return err;
-    }
-    *ret = req;
-    return ERR_OK;
+    enum err err = run_steps(&d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_common_decode(struct arena *a, const struct json *body, struct chat_request *ret,
+                              struct openai_fault *fault)
+{
+    static const decode_step STEPS[] = {
+        decode_model, decode_stream, decode_options,
+        decode_stop,  decode_native, decode_unsupported,
+    };
+    struct chat_request req = {0};
+    const struct decoder d = {.a = a, .body = body, .req = &req, .fault = fault};
+    enum err err = run_steps(&d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_model_decode(struct arena *a, const struct json *body, str *ret,
+                             struct openai_fault *fault)
+{
+    struct chat_request req = {0};
+    const struct decoder d = {.a = a, .body = body, .req = &req, .fault = fault};
+    enum err err = decode_model(&d);
+    if (err == ERR_OK)
+        *ret = req.model;
+    return err;
 }
 
 enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct json **ret,
