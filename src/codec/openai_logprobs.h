@@ -26,12 +26,14 @@ struct logprobs logprobs_of(const struct json *array);
 
 /*
  * Appends the value of a `logprobs` member: an object with as many entries as fit into `room`
- * bytes, or null if there are none. Returns whether it took any; an entry too long for `room`
- * stays where it is.
+ * bytes, or null if that is none.
  */
-bool logprobs_put(struct buf *out, struct logprobs *lp, size_t room);
+void logprobs_put(struct buf *out, struct logprobs *lp, size_t room);
 
-/* Makes the first entry shorter, so that it fits where it did not: without its alternatives. */
-void logprobs_put_short(struct buf *out, struct logprobs *lp, size_t room);
+/*
+ * As logprobs_put, for a place where nothing else is: one entry at least is used up. If it does
+ * not fit it goes without its alternatives, and if that does not help it is dropped.
+ */
+void logprobs_put_some(struct buf *out, struct logprobs *lp, size_t room);
 
 #endif
