@@ -175,6 +175,7 @@ enum err server_new(struct loop *loop, const struct server_setup *setup, struct 
     s->date_s = -1;
     set_options(s, setup->tls, setup->options);
     stream_count_descriptors();
+    tzset(); // gmtime_r() would read the time zone's file when the first answer is dated
     int rc = open_listener(s, setup->listen_fd);
     if (rc != 0) {
         server_free(s);
