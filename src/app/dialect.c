@@ -29,8 +29,7 @@ static str make_id(struct answer *answer, str prefix)
     return str_of(answer->id, prefix.len + ID_RANDOM_CHARS);
 }
 
-void answer_open(struct answer *answer, const struct answer_wish *wish,
-                 const struct config *config)
+void answer_open(struct answer *answer, const struct answer_wish *wish, const struct config *config)
 {
     answer->model = xmalloc(wish->model.len + 1);
     memcpy(answer->model, wish->model.p, wish->model.len);

@@ -55,7 +55,8 @@ struct chat_stream {
     struct buf head; // owns `{"id":…,"choices":[`
     uint32_t id_at;  // the id inside of it
     uint32_t id_len;
-    uint32_t n_calls; // tool calls so far
+    uint32_t n_calls;    // tool calls so far
+    struct buf call_ids; // owns what is known of their ids
     enum reasoning_field reasoning;
     bool include_usage;
     bool started;  // the role went out
@@ -64,7 +65,7 @@ struct chat_stream {
 
 enum chat_step {
     CHAT_STEP_NOTHING,  // nothing was appended
-    CHAT_STEP_USEFUL,   // text, thinking or a tool call was
+    CHAT_STEP_USEFUL,   // text, thinking, a tool call or log probabilities were
     CHAT_STEP_FINISHED, // all was, [DONE] too
 };
 

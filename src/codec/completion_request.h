@@ -8,18 +8,15 @@
 #define CODEC_COMPLETION_REQUEST_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/str.h"
 #include "codec/chat_request.h"
 
 struct completion_request {
-    struct chat_request common; // model, stream, options, think, keep_alive; no messages
+    struct chat_request common; // all but messages, tools, format
     str prompt;                 // may be empty: natively that loads the model
     str suffix;                 // empty: none
     bool raw;                   // without the model's template
-    bool logprobs;
-    int64_t top_logprobs;
 };
 
 #endif

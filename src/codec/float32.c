@@ -8,20 +8,20 @@
 #include "base/str.h"
 
 enum {
-    LANE = 8,                                // digits read at a time
-    USUAL_BYTES = 1 + 2 + 2 * LANE + 1,      // sign, digit and point, digits, what ends them
-    TEXT_MAX = 1024,                         // bytes of one number's text
+    LANE = 8,                           // digits read at a time
+    USUAL_BYTES = 1 + 2 + 2 * LANE + 1, // sign, digit and point, digits, what ends them
+    TEXT_MAX = 1024,                    // bytes of one number's text
 };
 
 #define LANE_ZEROES  UINT64_C(0x3030303030303030)
-#define MANTISSA_MAX (INT64_C(1) << 53) // integers up to here are doubles
+#define MANTISSA_MAX (INT64_C(1) << 53)   // integers up to here are doubles
 #define BELOW_FLOAT  UINT64_C(0x1FFFFFFF) // the bits of a double that a float lacks
 #define MIDWAY       UINT64_C(0x10000000) // of those: just between two floats
 
 /* Powers of ten, all of them exact. */
 static const int64_t INTEGER_POWERS[] = {1,      10,      100,      1000,     10000,
                                          100000, 1000000, 10000000, 100000000};
-static const double POWERS[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
+static const double POWERS[] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
                                 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
 
 /* Eight bytes less '0': digits become 0 to 9, the first of them in the lowest byte. */

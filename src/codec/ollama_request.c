@@ -1,6 +1,7 @@
 #include "codec/ollama_request.h"
 
 #include "codec/json.h"
+#include "codec/tool_schema.h"
 
 /* Opens the member `key` of an object; `*first` is whether it is the first. */
 static void put_key(struct buf *out, bool *first, str key)
@@ -207,22 +208,27 @@ static void put_options(struct buf *out, const struct chat_request *req,
     buf_append_char(out, '}');
 }
 
-/* Kinds of tools that Ollama does not know would become nameless functions there. */
-static void put_tools(struct buf *out, const struct json *tools)
+static void put_tools(struct buf *out, const struct chat_request *req)
 {
-    struct json_iter it = json_iter(tools);
-    const struct json *tool = NULL;
-    bool first = true;
     buf_append_char(out, '[');
-    while (json_next(&it, NULL, &tool)) {
-        if (!str_eq(json_str(json_get(tool, STR("type"))), STR("function")))
-            continue;
-        if (!first)
+    for (size_t i = 0; i < req->n_tools; i++) {
+        if (i > 0)
             buf_append_char(out, ',');
-        first = false;
-        json_put_value(out, tool);
+        tool_schema_put_tool(out, req->tools[i]);
     }
     buf_append_char(out, ']');
+}
+
+static void put_logprobs(struct buf *out, bool *first, const struct chat_request *req)
+{
+    if (!req->logprobs)
+        return;
+    put_key(out, first, STR("logprobs"));
+    buf_append(out, STR("true"));
+    if (req->top_logprobs > 0) {
+        put_key(out, first, STR("top_logprobs"));
+        buf_append_i64(out, req->top_logprobs);
+    }
 }
 
 static void put_format(struct buf *out, bool *first, const struct chat_request *req)
@@ -244,8 +250,11 @@ static void put_common(struct buf *out, bool *first, const struct chat_request *
         put_key(out, first, STR("options"));
         put_options(out, req, defaults);
     }
-    if (req->think != NULL)
-        put_json(out, first, STR("think"), req->think);
+    put_logprobs(out, first, req);
+    if (req->think.len > 0) {
+        put_key(out, first, STR("think"));
+        buf_append(out, req->think);
+    }
     if (req->keep_alive != NULL)
         put_json(out, first, STR("keep_alive"), req->keep_alive);
 }
@@ -261,9 +270,9 @@ void ollama_chat_encode(const struct chat_request *req, const struct ollama_defa
     put_key(out, &first, STR("stream"));
     buf_append(out, req->stream ? STR("true") : STR("false"));
     put_format(out, &first, req);
-    if (req->tools != NULL) {
+    if (req->n_tools > 0) {
         put_key(out, &first, STR("tools"));
-        put_tools(out, req->tools);
+        put_tools(out, req);
     }
     put_common(out, &first, req, defaults);
     buf_append_char(out, '}');
@@ -283,12 +292,6 @@ void ollama_generate_encode(const struct completion_request *req,
     if (req->raw) {
         put_key(out, &first, STR("raw"));
         buf_append(out, STR("true"));
-    }
-    if (req->logprobs) {
-        put_key(out, &first, STR("logprobs"));
-        buf_append(out, STR("true"));
-        put_key(out, &first, STR("top_logprobs"));
-        buf_append_i64(out, req->top_logprobs);
     }
     put_common(out, &first, &req->common, defaults);
     buf_append_char(out, '}');

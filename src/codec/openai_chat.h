@@ -38,7 +38,8 @@ MUST_CHECK enum err openai_body_parse(struct arena *a, char *text, size_t len,
 MUST_CHECK enum err openai_chat_decode(struct arena *a, const struct json *body,
                                        struct chat_request *ret, struct openai_fault *fault);
 
-/* As openai_chat_decode, for what other routes share with chat: all but messages and tools. */
+/* As openai_chat_decode, for what other routes share with chat: all but messages, tools, format,
+ * logprobs. */
 MUST_CHECK enum err openai_common_decode(struct arena *a, const struct json *body,
                                          struct chat_request *ret, struct openai_fault *fault);
 

@@ -76,11 +76,11 @@ static enum err decode_logprobs(const struct decoder *d)
         return ERR_OK;
     if (json_kind(v) != JSON_NUMBER)
         return refuse_type(d, STR("logprobs"), v, "an integer");
-    if (!json_to_i64(v, &d->req->top_logprobs) || d->req->top_logprobs < 0 ||
-        d->req->top_logprobs > TOP_LOGPROBS_MAX)
+    if (!json_to_i64(v, &d->req->common.top_logprobs) || d->req->common.top_logprobs < 0 ||
+        d->req->common.top_logprobs > TOP_LOGPROBS_MAX)
         return REFUSE(d, FAULT_BAD_REQUEST, STR("logprobs"),
                       "'logprobs' must be an integer between 0 and %d", TOP_LOGPROBS_MAX);
-    d->req->logprobs = true;
+    d->req->common.logprobs = true;
     return ERR_OK;
 }
 

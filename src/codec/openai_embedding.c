@@ -101,7 +101,10 @@ enum err openai_embedding_decode(struct arena *a, const struct json *body,
                                  struct embedding_request *ret, struct openai_fault *fault)
 {
     static enum err (*const STEPS[])(const struct decoder *) = {
-        decode_input, decode_encoding, decode_dimensions, decode_native,
+        decode_input,
+        decode_encoding,
+        decode_dimensions,
+        decode_native,
     };
     struct embedding_request req = {0};
     const struct decoder d = {.a = a, .body = body, .req = &req, .fault = fault};

@@ -1,0 +1,28 @@
+/*
+ * openai_think - decodes how much a model shall think
+ *
+ * OpenAI's `reasoning_effort`, the `reasoning.effort` of its other API, which wins where the
+ * object is there, and Ollama's own `think`, which wins over both.
+ *
+ * Threads: none.
+ * Memory:  the result is static.
+ */
+#ifndef CODEC_OPENAI_THINK_H
+#define CODEC_OPENAI_THINK_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "codec/json.h"
+#include "codec/openai_error.h"
+
+/*
+ * Sets `*ret` to the JSON text of the native `think`, empty if the body says nothing.
+ *
+ * ERR_OK  done
+ * other   `*fault` says what to answer
+ */
+MUST_CHECK enum err openai_think_decode(struct arena *a, const struct json *body, str *ret,
+                                        struct openai_fault *fault);
+
+#endif
