@@ -19,13 +19,20 @@ CASES = sorted(path.parent.name for path in GOLDEN.glob("*/openai.json"))
 ASKED_FOR = {
     "chat", "chat-stream", "chat-stream-length", "chat-stop", "chat-system", "chat-unicode",
     "chat-options", "chat-missing-model", "chat-empty-messages", "chat-runner-killed",
-    "chat-stream-runner-killed", "chat-stream-server-stopped"}
-ID = re.compile(rb'"id":"chatcmpl-[A-Za-z0-9_-]+"')
+    "chat-stream-runner-killed", "chat-stream-server-stopped",
+    "generate", "generate-stream", "generate-raw-stream", "generate-empty",
+    "generate-think-stream", "generate-suffix-unsupported", "embed", "embed-batch",
+    "embed-dimensions", "embed-empty", "embed-missing-model", "embed-wrong-model",
+    "embed-too-long"}
+ROUTES = {  # by the first word of a case's name: our route, the native one
+    "chat": (raw.CHAT, "/api/chat"), "generate": (raw.COMPLETIONS, "/api/generate"),
+    "embed": (raw.EMBEDDINGS, "/api/embed")}
+ID = re.compile(rb'"id":"(chatcmpl|cmpl)-[A-Za-z0-9_-]+"')
 CREATED = re.compile(rb'"created":\d+')
 
 
 def normal(body):
-    body = ID.sub(b'"id":"chatcmpl-golden"', body)
+    body = ID.sub(rb'"id":"\1-golden"', body)
     return CREATED.sub(b'"created":1700000000', body)
 
 
@@ -39,12 +46,14 @@ def test_all_cases_are_there():
 def test_golden(server, upstream, name, slice_bytes):
     """The native request and the answer are those of the case."""
     folder = GOLDEN / name
-    upstream.script(answers.replay(name, slice_bytes=slice_bytes))
+    path, native_path = ROUTES[name.partition("-")[0]]
+    upstream.route(native_path, answers.replay(name, slice_bytes=slice_bytes))
     response = raw.exchange(server, raw.build(
-        "POST", raw.CHAT, (folder / "openai.json").read_bytes()))
+        "POST", path, (folder / "openai.json").read_bytes()))
 
-    assert len(upstream.chats()) == 1
-    native = upstream.chats()[0].body
+    seen = [request for request in upstream.requests if request.target == native_path]
+    assert len(seen) == 1
+    native = seen[0].body
     expected = (folder / "ollama.json").read_bytes().strip()
     assert json.loads(native) == json.loads(expected)
     assert native == expected
@@ -55,7 +64,8 @@ def test_golden(server, upstream, name, slice_bytes):
     if (folder / "answer.sse").exists():
         assert normal(response.body) == (folder / "answer.sse").read_bytes()
         stream = response.sse
-        check_stream(response, expect_error=bool(stream.errors), usage=bool(stream.usage))
+        if path == raw.CHAT:
+            check_stream(response, expect_error=bool(stream.errors), usage=bool(stream.usage))
     else:
         assert normal(response.body).strip() == (folder / "answer.json").read_bytes().strip()
         if response.status >= 400:
