@@ -51,8 +51,8 @@ def float32(numbers):
 
 @pytest.fixture
 def client(server):
-    with openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0, timeout=30,
-                       _strict_response_validation=True) as made:
+    with openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0,
+                       timeout=30) as made:
         yield made
 
 
@@ -98,6 +98,15 @@ def test_sdk_node(server, upstream, encoding):
     assert got["indexes"] == [0, 1, 2]
     assert got["usage"] == {"prompt_tokens": wanted["prompt_eval_count"],
                             "total_tokens": wanted["prompt_eval_count"]}
+
+
+def test_sdk_strict_validation(server, upstream):
+    """With _strict_response_validation every field has the type that the SDK declares."""
+    upstream.route(NATIVE, answers.replay("embed-batch"))
+    with openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0,
+                       _strict_response_validation=True) as strict:
+        got = strict.embeddings.create(**request_of("embed-batch"), encoding_format="float")
+    assert len(got.data) == 3
 
 
 def test_sdk_token_ids(client, upstream):
