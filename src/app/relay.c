@@ -17,7 +17,7 @@
 #define WHOLE_ANSWER_BYTES  ((size_t)64 << 20) // of an answer that is not streamed
 #define ERROR_BODY_BYTES    ((size_t)64 << 10)
 #define ARENA_SPARE_BYTES   ((size_t)1 << 20)
-#define ARENA_PER_BODY_BYTE 10 // what parsing may take; see codec/json.h
+#define ARENA_PER_BODY_BYTE 4 // what parsing may take; a body of text takes three
 #define RETRY_AFTER_BYTES   64
 
 enum relay_state {
@@ -60,7 +60,7 @@ static struct loop *loop_of(const struct relay *r)
 
 static void charge(struct relay *r)
 {
-    budget_follow(&r->charged, r->native.cap + r->gathered.cap);
+    budget_follow(&r->charged, r->native.cap + r->gathered.cap + r->lines.carry.cap);
 }
 
 void relay_free(struct relay *r)
@@ -264,7 +264,14 @@ static bool take_line(struct relay *r, str text)
         fail_error_line(r, line.error);
         return false;
     }
-    switch (r->dialect->line(&r->answer, &line, &w->out)) {
+    enum chat_step step = r->dialect->line(&r->answer, &line, &w->out);
+    if (!buf_ok(&w->out)) {
+        // What is in there ends anywhere: nothing of it may go out.
+        buf_reset(&w->out);
+        fail_how(r, ATTEMPT_MALFORMED, STR("a line is too large to be passed on"));
+        return false;
+    }
+    switch (step) {
     case CHAT_STEP_NOTHING:
         break;
     case CHAT_STEP_USEFUL:
@@ -288,6 +295,7 @@ static void stream_body(struct relay *r, str data)
         if (!take_line(r, line))
             return;
     }
+    charge(r);
     send_out(r);
     if (step == NDJSON_TOO_LARGE)
         fail_how(r, ATTEMPT_MALFORMED, STR("a line is too long"));
@@ -329,6 +337,11 @@ static void end_whole(struct relay *r)
         return;
     }
     r->dialect->whole(&r->answer, &object, &w->out);
+    if (!buf_ok(&w->out)) {
+        buf_reset(&w->out);
+        fail_how(r, ATTEMPT_MALFORMED, STR("the answer is too large to be passed on"));
+        return;
+    }
     note(r, UPSTREAM_ANSWERED);
     request_reply_json(let_go(r), 200, buf_str(&w->out));
     worker_trim_out(w);
@@ -501,14 +514,25 @@ static void start_call(struct relay *r)
     r->call = client_start(r->worker->client, &request, &events, r);
 }
 
-/* Decodes what the caller sent; false when that was answered with an error. */
+/*
+ * Decodes what the caller sent; false when that was answered with an error. What parsing may take
+ * of memory counts while it lasts: several workers may be at it.
+ */
 static bool decode(struct relay *r)
 {
     struct request *req = r->req;
     struct buf *body = exchange_body(req->x);
     struct openai_fault fault;
     struct arena arena;
+    size_t charged = 0;
     arena_init(&arena, ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * body->len);
+    budget_follow(&charged, arena.budget_bytes);
+    if (budget_is_out()) {
+        budget_follow(&charged, 0);
+        request_refuse_for_now(let_go(r));
+        relay_free(r);
+        return false;
+    }
     enum err e = r->dialect->decode(&arena, body, config_of(r), &r->answer, &r->native, &fault);
     if (e != ERR_OK) {
         req->why = "bad_request";
@@ -516,6 +540,7 @@ static bool decode(struct relay *r)
         relay_free(r);
     }
     arena_release(&arena);
+    budget_follow(&charged, 0);
     return e == ERR_OK;
 }
 

@@ -129,6 +129,14 @@ void request_reply_fault(struct request *r, const struct openai_fault *fault,
     buf_release(&body);
 }
 
+void request_refuse_for_now(struct request *r)
+{
+    struct api_error error = api_error_make(503, STR("this server is busy; try again soon"));
+    error.retry_after_s = 1;
+    r->why = "budget";
+    request_reply_error(r, &error);
+}
+
 struct openai_fault request_fault_of(const struct api_error *error)
 {
     return (struct openai_fault){.status = error->status,

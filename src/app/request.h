@@ -67,6 +67,9 @@ void request_reply_fault(struct request *r, const struct openai_fault *fault,
 /* The same for an error that core has judged. */
 void request_reply_error(struct request *r, const struct api_error *error);
 
+/* The 503 while memory for bodies is short. */
+void request_refuse_for_now(struct request *r);
+
 /* A core error as the codec writes it. */
 struct openai_fault request_fault_of(const struct api_error *error);
 
