@@ -234,7 +234,7 @@ enum err tls_server_context(const char *cert_file, const char *key_file, struct 
     return ERR_OK;
 
 fail:
-    err_set(info, ERR_SYSTEM, "cannot use '%s': %s", file, library_error());
+    err_set(info, ERR_SYSTEM, "'%s' is no PEM file that can be used: %s", file, library_error());
     ERR_clear_error();
     tls_context_release(c);
     return ERR_SYSTEM;
@@ -247,7 +247,8 @@ enum err tls_client_context(const char *ca_file, struct tls_context **ret, struc
     SSL_CTX_set_default_verify_paths(c->ctx); // none there: nothing verifies, which is said then
     ERR_clear_error();
     if (ca_file != NULL && SSL_CTX_load_verify_locations(c->ctx, ca_file, NULL) != 1) {
-        err_set(info, ERR_SYSTEM, "cannot use '%s': %s", ca_file, library_error());
+        err_set(info, ERR_SYSTEM, "'%s' is no PEM file that can be used: %s", ca_file,
+                library_error());
         ERR_clear_error();
         tls_context_release(c);
         return ERR_SYSTEM;
