@@ -26,7 +26,7 @@ void buf_reset(struct buf *b)
     b->overflowed = false;
 }
 
-bool buf_reserve(struct buf *b, size_t n)
+bool buf_grow(struct buf *b, size_t n)
 {
     if (b->overflowed || n > b->max || b->len > b->max - n) {
         b->overflowed = true;
@@ -43,21 +43,6 @@ bool buf_reserve(struct buf *b, size_t n)
     b->p = xrealloc(b->p, cap);
     b->cap = cap;
     return true;
-}
-
-void buf_append(struct buf *b, str s)
-{
-    if (s.len == 0 || !buf_reserve(b, s.len))
-        return;
-    memcpy(b->p + b->len, s.p, s.len);
-    b->len += s.len;
-}
-
-void buf_append_char(struct buf *b, char c)
-{
-    if (!buf_reserve(b, 1))
-        return;
-    b->p[b->len++] = c;
 }
 
 void buf_append_u64(struct buf *b, uint64_t value)
