@@ -16,4 +16,7 @@
 /* The number of bytes before the first that is a quote, a backslash, a control or no ASCII. */
 size_t json_plain_run(str s);
 
+/* The number of bytes before the first that is a quote, a backslash or a control. */
+size_t json_string_run(str s);
+
 #endif
