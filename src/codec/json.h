@@ -57,6 +57,10 @@ MUST_CHECK enum err json_parse_in_place(struct arena *a, char *text, size_t len,
                                         enum json_mode mode, const struct json **ret,
                                         struct err_info *info);
 
+/* As json_parse_in_place, without the quick way for long strings: what that is checked against. */
+MUST_CHECK enum err json_parse_uncut(struct arena *a, char *text, size_t len, enum json_mode mode,
+                                     const struct json **ret, struct err_info *info);
+
 /* As json_parse_in_place, with a copy of `text` in the arena. */
 MUST_CHECK enum err json_parse(struct arena *a, str text, enum json_mode mode,
                                const struct json **ret, struct err_info *info);
