@@ -355,17 +355,39 @@ bool json_next(struct json_iter *it, str *key, const struct json **value)
     return true;
 }
 
+/* Whether the key `k` is `name`; lengths differ most often. */
+static inline bool is_key(const yyjson_val *k, str name)
+{
+    return unsafe_yyjson_get_len((void *)k) == name.len &&
+           (name.len == 0 || memcmp(k->uni.str, name.p, name.len) == 0);
+}
+
 const struct json *json_get(const struct json *object, str key)
 {
-    if (json_kind(object) != JSON_OBJECT)
+    if (object == NULL || !unsafe_yyjson_is_obj(val_of(object)))
         return NULL;
     const struct json *found = NULL;
-    const struct json *value = NULL;
-    struct json_iter it = json_iter(object);
-    str name;
-    while (json_next(&it, &name, &value)) {
-        if (str_eq(name, key))
-            found = value;
+    yyjson_val *k = val_of(object) + 1;
+    for (size_t n = unsafe_yyjson_get_len(val_of(object)); n > 0; n--) {
+        if (is_key(k, key))
+            found = json_of(k + 1);
+        k = unsafe_yyjson_get_next(k + 1);
     }
     return found;
+}
+
+void json_pick(const struct json *object, const str *keys, size_t n, const struct json **ret)
+{
+    memset(ret, 0, n * sizeof(struct json *));
+    if (object == NULL || !unsafe_yyjson_is_obj(val_of(object)))
+        return;
+    yyjson_val *k = val_of(object) + 1;
+    for (size_t left = unsafe_yyjson_get_len(val_of(object)); left > 0; left--) {
+        size_t i = 0;
+        while (i < n && !is_key(k, keys[i]))
+            i++;
+        if (i < n)
+            ret[i] = json_of(k + 1);
+        k = unsafe_yyjson_get_next(k + 1);
+    }
 }

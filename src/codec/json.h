@@ -79,6 +79,9 @@ const char *json_kind_name(enum json_kind kind);
 /* The member `key` of an object, else NULL. Linear in the number of members. */
 const struct json *json_get(const struct json *object, str key);
 
+/* json_get for `n` different keys in one walk over the members. */
+void json_pick(const struct json *object, const str *keys, size_t n, const struct json **ret);
+
 /* The text of a string, else the empty str. Borrowed from the value. */
 str json_str(const struct json *v);
 
