@@ -1,6 +1,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -227,6 +229,54 @@ static void test_json__says_where_the_fault_is(void **state)
     assert_int_equal(json_parse(&arena, STR("{\"a\":1,\"a\":1}"), JSON_STRICT, &v, &info),
                      ERR_SYNTAX);
     assert_non_null(strstr(info.text, "'a'"));
+}
+
+/* Short numbers are not left to the C library: the double must be the same to the last bit. */
+static void test_json__numbers_are_the_doubles_of_the_c_library(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "0",
+        "-0",
+        "-0.0",
+        "1",
+        "0.7",
+        "0.1",
+        "-1.15",
+        "2.675",
+        "1.005",
+        "8.41",
+        "123456789012345",
+        "1234567890123.45",
+        "0.00000000000001",
+        "0.30000000000000",
+        "9007199254740991",
+        "9007199254740992",
+        "9007199254740993",
+        "9999999999999999",
+        "-9007199254740993",
+        "99999999999999.95",
+        "0.123456789012345",
+        "0.1234567890123456",
+        "0.12345678901234567890",
+        "1e1",
+        "1.5e-7",
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        double got = 1;
+        double want = strtod(texts[i], NULL);
+        assert_true(json_text_to_double(str_z(texts[i]), &got));
+        if (memcmp(&got, &want, sizeof(got)) != 0)
+            fail_msg("%s is %.20g", texts[i], got);
+    }
+    for (int i = 0; i <= 2000; i++) {
+        double got = 1;
+        char text[16];
+        snprintf(text, sizeof(text), "%d.%03d", i / 1000, i % 1000);
+        double want = strtod(text, NULL);
+        assert_true(json_text_to_double(str_z(text), &got));
+        assert_memory_equal(&got, &want, sizeof(got));
+    }
 }
 
 /* Long strings are left out of the parse: values and errors must not show it. */
@@ -521,6 +571,7 @@ int main(void)
         TEST(test_json__number_text_is_limited_for_callers),
         TEST(test_json__finds_equal_keys_in_large_objects),
         TEST(test_json__says_where_the_fault_is),
+        TEST(test_json__numbers_are_the_doubles_of_the_c_library),
         TEST(test_json__long_strings_come_back_whole),
         TEST(test_json__errors_behind_long_strings_are_where_they_are),
         TEST(test_json__budget_is_an_ordinary_error),
