@@ -48,9 +48,9 @@ static void put_head(struct buf *out, const struct answer_head *head, str object
 {
     buf_append(out, STR("{\"id\":"));
     json_put_string(out, head->id);
-    buf_append(out, STR(",\"object\":"));
-    json_put_string(out, object);
-    buf_append(out, STR(",\"created\":"));
+    buf_append(out, STR(",\"object\":\""));
+    buf_append(out, object);
+    buf_append(out, STR("\",\"created\":"));
     buf_append_i64(out, head->created_s);
     buf_append(out, STR(",\"model\":"));
     json_put_string(out, head->model);
@@ -160,10 +160,12 @@ static void put_role(struct chat_stream *s, struct buf *out)
     close_delta(s, out);
 }
 
-static void put_field(struct buf *out, str name, str text)
+#define REASONING_CONTENT_KEY STR("\"reasoning_content\":")
+#define REASONING_KEY         STR("\"reasoning\":")
+
+static void put_field(struct buf *out, str key, str text)
 {
-    json_put_string(out, name);
-    buf_append_char(out, ':');
+    buf_append(out, key);
     json_put_string(out, text);
 }
 
@@ -189,11 +191,11 @@ static void stream_thinking(const struct chat_stream *s, str text, struct buf *o
         open_delta(s, out);
         size_t n = json_escaped_head(text, room_behind(out->len - start) / (both ? 2 : 1));
         if (s->reasoning != REASONING_PLAIN)
-            put_field(out, STR("reasoning_content"), str_head(text, n));
+            put_field(out, REASONING_CONTENT_KEY, str_head(text, n));
         if (both)
             buf_append_char(out, ',');
         if (s->reasoning != REASONING_CONTENT)
-            put_field(out, STR("reasoning"), str_head(text, n));
+            put_field(out, REASONING_KEY, str_head(text, n));
         close_delta(s, out);
         text = str_skip(text, n);
     }
@@ -318,11 +320,11 @@ static void put_message(struct buf *out, const struct answer_head *head,
     buf_append(out, STR(",\"refusal\":null"));
     if (line->thinking.len > 0 && head->reasoning != REASONING_PLAIN) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning_content"), line->thinking);
+        put_field(out, REASONING_CONTENT_KEY, line->thinking);
     }
     if (line->thinking.len > 0 && head->reasoning != REASONING_CONTENT) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning"), line->thinking);
+        put_field(out, REASONING_KEY, line->thinking);
     }
     if (line->tool_calls != NULL)
         put_calls(out, head, line->tool_calls);
