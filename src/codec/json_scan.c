@@ -7,16 +7,6 @@ typedef lanes stops(lanes v);
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE lanes ends_plain(lanes v)
-{
-    return (v < ' ') | (v == '"') | (v == '\\');
-}
-
-INLINE lanes ends_string(lanes v)
-{
-    return ((v & (int8_t)0xE0) == 0) | (v == '"') | (v == '\\');
-}
-
 /* For 8 <= s.len < LANES: the first and the last eight bytes, which overlap. */
 INLINE size_t run_of_two_halves(str s, stops *stop)
 {
@@ -66,12 +56,12 @@ INLINE size_t run(str s, stops *stop)
     return i + lanes_first(stop(lanes_load(s.p + i)));
 }
 
-size_t json_plain_run(str s)
+size_t json_plain_run_on(str s)
 {
-    return run(s, ends_plain);
+    return run(s, json_ends_plain);
 }
 
-size_t json_string_run(str s)
+size_t json_string_run_on(str s)
 {
-    return run(s, ends_string);
+    return run(s, json_ends_string);
 }
