@@ -10,11 +10,17 @@ static bool is_digit(char c)
     return (lower >= 'a' && lower <= 'z') || (c >= '/' && c <= '9') || c == '+';
 }
 
-/* The slash stands right before the digit 0; bytes above ASCII are negative. */
+/*
+ * A range is one addition, which carries its last byte to the highest that is positive and wraps
+ * what is above, and one comparison. The slash stands right before the digit 0; bytes above ASCII
+ * are negative and stay so, or stay low.
+ */
 static lanes digits(lanes v)
 {
-    lanes lower = v | 0x20;
-    return ((lower >= 'a') & (lower <= 'z')) | ((v >= '/') & (v <= '9')) | (v == '+');
+    typedef uint8_t wrapping __attribute__((vector_size(16)));
+    lanes letter = (lanes)((wrapping)(v | 0x20) + (127 - 'z')) > 127 - 26;
+    lanes number = (lanes)((wrapping)v + (127 - '9')) > 127 - 11;
+    return letter | number | (v == '+');
 }
 
 bool base64_is_valid(str s)
