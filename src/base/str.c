@@ -110,9 +110,10 @@ int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The length of the UTF-8 sequence at the start of `p`, or 0 when it is none (RFC 3629). */
-static size_t utf8_sequence(const unsigned char *p, size_t len)
+size_t utf8_sequence(str s)
 {
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t len = s.len;
     if (p[0] < 0x80)
         return 1;
     size_t need;
@@ -142,18 +143,17 @@ static size_t utf8_sequence(const unsigned char *p, size_t len)
 
 size_t utf8_valid_prefix(str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.len) {
         uint64_t word;
         if (s.len - i >= sizeof(word)) {
-            memcpy(&word, p + i, sizeof(word));
+            memcpy(&word, s.p + i, sizeof(word));
             if ((word & 0x8080808080808080U) == 0) {
                 i += sizeof(word);
                 continue;
             }
         }
-        size_t n = utf8_sequence(p + i, s.len - i);
+        size_t n = utf8_sequence(str_skip(s, i));
         if (n == 0)
             return i;
         i += n;

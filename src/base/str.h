@@ -113,6 +113,12 @@ MUST_CHECK bool str_to_i64(str s, int64_t *ret);
 int hex_value(char c);
 
 /*
+ * The length of the UTF-8 sequence at the start of `s` (RFC 3629), or 0 when there is none; of
+ * ASCII it is 1. `s` is not empty.
+ */
+size_t utf8_sequence(str s);
+
+/*
  * The length of the longest prefix of `s` that is valid UTF-8 (no surrogates, no overlong forms,
  * nothing above U+10FFFF). A sequence cut off by the end of `s` is not part of it.
  */
