@@ -1,16 +1,37 @@
 #include "base/str.h"
 
-bool str_ieq(str a, str b)
-{
-    return a.len == b.len && str_istarts(a, b);
-}
-
 bool str_istarts(str s, str prefix)
 {
     if (s.len < prefix.len)
         return false;
     for (size_t i = 0; i < prefix.len; i++) {
         if (ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Whether a byte of `word` is below 0x20 or 0x7F, or (a false alarm) has its top bit set. */
+static bool may_hold_control(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+    return (((word - ones * 0x20) | (word + ones) | word) & tops) != 0;
+}
+
+bool str_is_one_line(str s)
+{
+    size_t i = 0;
+    while (i < s.len) {
+        uint64_t word;
+        if (s.len - i >= sizeof(word)) {
+            memcpy(&word, s.p + i, sizeof(word));
+            if (!may_hold_control(word)) {
+                i += sizeof(word);
+                continue;
+            }
+        }
+        unsigned char c = (unsigned char)s.p[i++];
+        if ((c < ' ' && c != '\t') || c == 0x7F)
             return false;
     }
     return true;
