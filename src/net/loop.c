@@ -32,6 +32,7 @@ struct loop {
     uv_check_t after_poll;
     uv_idle_t no_wait; // active while something deferred is left: keeps the poll from sleeping
 
+    struct pool pool;
     struct heap timers;
     uint64_t armed_ms; // when kernel_timer fires; UINT64_MAX: it is not set
 
@@ -150,6 +151,7 @@ struct loop *loop_new(void)
 {
     struct loop *loop = xcalloc(1, sizeof(*loop));
     heap_init(&loop->timers);
+    pool_init(&loop->pool);
     loop->armed_ms = UINT64_MAX;
     pthread_mutex_init(&loop->lock, NULL);
     signal(SIGPIPE, SIG_IGN); // a write to a connection that is gone must be an error, no more
@@ -195,6 +197,7 @@ void loop_free(struct loop *loop)
 
     assert(heap_first(&loop->timers) == NULL);
     heap_release(&loop->timers);
+    pool_release(&loop->pool);
     pthread_mutex_destroy(&loop->lock);
     free(loop->deferred.items);
     free(loop->running.items);
@@ -258,6 +261,11 @@ void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 char *loop_read_buffer(struct loop *loop)
 {
     return loop->read_buffer;
+}
+
+struct pool *loop_pool(struct loop *loop)
+{
+    return &loop->pool;
 }
 
 void *loop_handle(struct loop *loop)

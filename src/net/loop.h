@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/heap.h"
+#include "base/pool.h"
 
 struct loop;
 
@@ -56,6 +57,9 @@ void loop_post(struct loop *loop, loop_fn *fn, void *arg);
  * loop may still mention are freed. Loop's thread only.
  */
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg);
+
+/* The worker's pool for what lives as long as a request; outlives what was deferred. */
+struct pool *loop_pool(struct loop *loop);
 
 #define LOOP_READ_BYTES 65536
 

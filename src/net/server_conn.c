@@ -33,8 +33,27 @@ void conn_set_phase(struct exchange *x, enum phase phase)
 
 /* ---- the end of an exchange, and of a connection ---- */
 
+/* Gives the body memory for `n` bytes: the server's spare one, where that is large enough. */
+static void take_body_memory(struct exchange *x, size_t n)
+{
+    struct buf *spare = &x->server->spare_body;
+    if (n <= spare->cap && spare->cap <= x->body.max) {
+        x->body.p = spare->p;
+        x->body.cap = spare->cap;
+        buf_init(spare, spare->max);
+        return;
+    }
+    buf_reserve(&x->body, n);
+}
+
 void exchange_drop_body(struct exchange *x)
 {
+    struct buf *spare = &x->server->spare_body;
+    if (spare->p == NULL && x->body.cap > 0 && x->body.cap <= spare->max) {
+        spare->p = x->body.p;
+        spare->cap = x->body.cap;
+        buf_init(&x->body, x->body.max);
+    }
     buf_release(&x->body);
     budget_follow(&x->charged, 0);
 }
@@ -149,7 +168,7 @@ static int on_head(void *arg, const struct http1_message *m)
     size_t room = x->allowed_bytes < SIZE_MAX / 2 ? (size_t)x->allowed_bytes : SIZE_MAX / 2;
     buf_init(&x->body, room + BODY_SPARE_BYTES);
     if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES)
-        buf_reserve(&x->body, (size_t)length_bytes + BODY_SPARE_BYTES);
+        take_body_memory(x, (size_t)length_bytes + BODY_SPARE_BYTES);
     if (expects_continue && x->has_body)
         reply_continue(x);
     return 0;
