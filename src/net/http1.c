@@ -521,9 +521,9 @@ void http1_drop_head(struct http1 *h)
 
 str http1_find(const struct http1_message *m, str name)
 {
-    for (size_t i = 0; i < m->n_fields; i++) {
-        if (str_ieq(m->fields[i].name, name))
-            return m->fields[i].value;
+    for (const struct http1_field *f = m->fields, *end = f + m->n_fields; f < end; f++) {
+        if (f->name.len == name.len && str_ieq(f->name, name))
+            return f->value;
     }
     return (str){0};
 }

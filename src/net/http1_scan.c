@@ -19,7 +19,7 @@ static size_t room_below(size_t limit, size_t used)
 }
 
 /* How many more bytes the line in hand may have, without its end. */
-static size_t line_room(const struct http1 *h)
+static inline size_t line_room(const struct http1 *h)
 {
     const struct limits *l = &LIMITS[h->kind];
     if (h->n_lines == 0)
@@ -97,7 +97,7 @@ static void scan_line(struct http1 *h, const char *p, size_t n, bool ends, struc
  * The usual line: whole in the slice from its first byte to its CR LF, within every limit. False,
  * and nothing done, for any other, which scan_line() looks at closely.
  */
-static bool scan_usual_line(struct http1 *h, const char *p, size_t n, struct http1_scan *s)
+static inline bool scan_usual_line(struct http1 *h, const char *p, size_t n, struct http1_scan *s)
 {
     size_t text = n - 2; // wraps below two bytes, and is then more than any room
     if (h->line_bytes > 0 || text > line_room(h) || p[text] != '\r')

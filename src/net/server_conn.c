@@ -49,7 +49,8 @@ static void take_body_memory(struct exchange *x, size_t n)
 void exchange_drop_body(struct exchange *x)
 {
     struct buf *spare = &x->server->spare_body;
-    if (spare->p == NULL && x->body.cap > 0 && x->body.cap <= spare->max) {
+    if (x->body.cap > spare->cap && x->body.cap <= spare->max) {
+        free(spare->p);
         spare->p = x->body.p;
         spare->cap = x->body.cap;
         buf_init(&x->body, x->body.max);
