@@ -72,8 +72,8 @@ void relay_free(struct relay *r)
     client_cancel(r->call);
     loop_timer_cancel(loop_of(r), &r->deadline);
     loop_timer_cancel(loop_of(r), &r->beat);
-    buf_release(&r->native);
-    buf_release(&r->gathered);
+    loop_put_back(loop_of(r), &r->native);
+    loop_put_back(loop_of(r), &r->gathered);
     charge(r);
     ndjson_release(&r->lines);
     answer_release(&r->answer);
@@ -345,7 +345,7 @@ static void on_head(void *arg, const struct http1_message *m)
     str wait = http1_find(m, STR("retry-after"));
     if (wait.len < sizeof(r->retry_after) && wait.len > 0)
         memcpy(r->retry_after, wait.p, wait.len); // zero-terminated: the relay began as zeroes
-    buf_release(&r->native);
+    loop_put_back(loop_of(r), &r->native);
     charge(r);
     if (m->status == 200 && r->answer.stream) {
         r->state = RELAY_STREAMING;
@@ -354,6 +354,7 @@ static void on_head(void *arg, const struct http1_message *m)
     }
     r->state = RELAY_GATHERING;
     buf_init(&r->gathered, m->status == 200 ? WHOLE_ANSWER_BYTES : ERROR_BODY_BYTES);
+    loop_lend(loop_of(r), &r->gathered);
     if (m->has_length && m->length_bytes <= LOOP_READ_BYTES)
         buf_reserve(&r->gathered, (size_t)m->length_bytes);
 }
@@ -504,6 +505,7 @@ static bool decode(struct relay *r)
     size_t everyday_bytes = a->budget_bytes;
     arena_reset(a);
     a->budget_bytes = ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * body->len;
+    loop_lend(loop_of(r), &r->native);
     buf_reserve(&r->native, body->len + NATIVE_SPARE_BYTES);
     enum err e = r->dialect->decode(a, body, config_of(r), &r->answer, &r->native, &fault);
     if (e != ERR_OK) {

@@ -23,6 +23,20 @@ struct calls {
     size_t cap;
 };
 
+/* Memory of bufs, as it was when they were put back. */
+struct spare {
+    char *p;
+    size_t cap;
+};
+
+#define MAX_SPARES 128
+
+#ifdef O2O_SANITIZED
+#define SPARE_BYTES ((size_t)0) // a use of what was released is to be found
+#else
+#define SPARE_BYTES LOOP_SPARE_BYTES
+#endif
+
 struct loop {
     uv_loop_t uv;
     uv_timer_t kernel_timer;
@@ -33,6 +47,9 @@ struct loop {
     uv_idle_t no_wait; // active while something deferred is left: keeps the poll from sleeping
 
     struct pool pool;
+    struct spare spares[MAX_SPARES];
+    size_t n_spares;
+    size_t spare_bytes;
     struct heap timers;
     uint64_t armed_ms; // when kernel_timer fires; UINT64_MAX: it is not set
 
@@ -198,6 +215,8 @@ void loop_free(struct loop *loop)
     assert(heap_first(&loop->timers) == NULL);
     heap_release(&loop->timers);
     pool_release(&loop->pool);
+    while (loop->n_spares > 0)
+        free(loop->spares[--loop->n_spares].p);
     pthread_mutex_destroy(&loop->lock);
     free(loop->deferred.items);
     free(loop->running.items);
@@ -266,6 +285,27 @@ char *loop_read_buffer(struct loop *loop)
 struct pool *loop_pool(struct loop *loop)
 {
     return &loop->pool;
+}
+
+void loop_lend(struct loop *loop, struct buf *b)
+{
+    assert(b->p == NULL);
+    if (loop->n_spares == 0 || loop->spares[loop->n_spares - 1].cap > b->max)
+        return;
+    const struct spare *last = &loop->spares[--loop->n_spares];
+    b->p = last->p;
+    b->cap = last->cap;
+    loop->spare_bytes -= last->cap;
+}
+
+void loop_put_back(struct loop *loop, struct buf *b)
+{
+    if (b->p != NULL && loop->n_spares < MAX_SPARES && loop->spare_bytes + b->cap <= SPARE_BYTES) {
+        loop->spares[loop->n_spares++] = (struct spare){b->p, b->cap};
+        loop->spare_bytes += b->cap;
+        b->p = NULL;
+    }
+    buf_release(b);
 }
 
 void *loop_handle(struct loop *loop)

@@ -18,12 +18,7 @@
 #define EVICT_AFTER_MS      1000 // so that a connection whose request is on its way is left alone
 #define KERNEL_UNSENT_BYTES (128 * 1024)
 #define SCRATCH_MAX         ((size_t)64 * 1024)
-#ifdef O2O_SANITIZED
-#define SPARE_BODY_BYTES ((size_t)0) // a use of a body that was dropped is to be found
-#else
-#define SPARE_BODY_BYTES ((size_t)LOOP_READ_BYTES)
-#endif
-#define NO_LIMIT_OF_CONN SIZE_MAX
+#define NO_LIMIT_OF_CONN    SIZE_MAX
 
 /* ---- connections on the books ---- */
 
@@ -158,7 +153,6 @@ enum err server_new(struct loop *loop, int listen_fd, struct tls_context *tls,
     list_init(&s->idle);
     list_init(&s->busy);
     buf_init(&s->scratch, SCRATCH_MAX);
-    buf_init(&s->spare_body, SPARE_BODY_BYTES);
     loop_timer_init(&s->retry, on_retry, s);
     s->date_s = -1;
     set_options(s, tls, options);
@@ -254,7 +248,6 @@ void server_free(struct server *s)
     loop_timer_cancel(s->loop, &s->retry);
     tls_context_release(s->tls);
     buf_release(&s->scratch);
-    buf_release(&s->spare_body);
     free(s);
 }
 

@@ -33,29 +33,9 @@ void conn_set_phase(struct exchange *x, enum phase phase)
 
 /* ---- the end of an exchange, and of a connection ---- */
 
-/* Gives the body memory for `n` bytes: the server's spare one, where that is large enough. */
-static void take_body_memory(struct exchange *x, size_t n)
-{
-    struct buf *spare = &x->server->spare_body;
-    if (n <= spare->cap && spare->cap <= x->body.max) {
-        x->body.p = spare->p;
-        x->body.cap = spare->cap;
-        buf_init(spare, spare->max);
-        return;
-    }
-    buf_reserve(&x->body, n);
-}
-
 void exchange_drop_body(struct exchange *x)
 {
-    struct buf *spare = &x->server->spare_body;
-    if (x->body.cap > spare->cap && x->body.cap <= spare->max) {
-        free(spare->p);
-        spare->p = x->body.p;
-        spare->cap = x->body.cap;
-        buf_init(&x->body, x->body.max);
-    }
-    buf_release(&x->body);
+    loop_put_back(x->server->loop, &x->body);
     budget_follow(&x->charged, 0);
 }
 
@@ -168,8 +148,10 @@ static int on_head(void *arg, const struct http1_message *m)
     x->http.body_limit_bytes = x->allowed_bytes;
     size_t room = x->allowed_bytes < SIZE_MAX / 2 ? (size_t)x->allowed_bytes : SIZE_MAX / 2;
     buf_init(&x->body, room + BODY_SPARE_BYTES);
-    if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES)
-        take_body_memory(x, (size_t)length_bytes + BODY_SPARE_BYTES);
+    if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES) {
+        loop_lend(x->server->loop, &x->body);
+        buf_reserve(&x->body, (size_t)length_bytes + BODY_SPARE_BYTES);
+    }
     if (expects_continue && x->has_body)
         reply_continue(x);
     return 0;

@@ -98,9 +98,8 @@ struct server {
     bool draining;
     loop_fn *on_idle; // server_drain()'s; called once
     void *on_idle_arg;
-    struct buf scratch;    // answers are put together here
-    struct buf spare_body; // memory of the last body, for the next; of no length
-    char date[40];         // "Date: ...\r\n", as of date_s
+    struct buf scratch; // answers are put together here
+    char date[40];      // "Date: ...\r\n", as of date_s
     int64_t date_s;
 };
 
