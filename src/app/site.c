@@ -57,12 +57,10 @@ static void judge_caller(struct gate *g)
                                .host = http1_find(g->m, STR("host")),
                                .tls = came_by_tls(g),
                                .tokens_set = g->config->api_tokens.n > 0,
-                               .bearer_valid = auth_bearer_valid(g->config, &headers)};
+                               .bearer_valid = auth_bearer_valid(g->config, g->auth)};
     g->cors = cors_decide(&g->config->cors, &query);
     if (g->cors == CORS_ALLOW && route_info(g->target.route)->cors) {
-        g->r->origin = xmalloc(g->origin.len + 1);
-        memcpy(g->r->origin, g->origin.p, g->origin.len);
-        g->r->origin[g->origin.len] = '\0';
+        request_set_origin(g->r, g->origin);
     }
 }
 

@@ -264,6 +264,13 @@ enum err tls_client_context(const char *ca_file, struct tls_context **ret, struc
 
 /* ---- sessions ---- */
 
+/* Before each call, whose result is read from the queue of errors; most often it is empty. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 static void set_error(struct tls_session *t, const char *text)
 {
     t->failed = true;
@@ -382,8 +389,9 @@ enum tls_state tls_feed(struct tls_session *t, str data, struct buf *out,
     t->in = data;
     t->out = out;
     enum tls_state state = shake_hands(t);
-    while (state == TLS_OPEN) {
-        ERR_clear_error();
+    // OpenSSL takes no byte more than it needs for a record: without any there is nothing to read.
+    while (state == TLS_OPEN && (t->in.len > 0 || SSL_pending(t->ssl) > 0)) {
+        clear_errors();
         int n = SSL_read(t->ssl, plain, sizeof(plain));
         if (n <= 0) {
             state = state_after(t, n);
@@ -413,7 +421,7 @@ enum tls_state tls_write(struct tls_session *t, str plain, struct buf *out)
     t->out = out;
     enum tls_state state = TLS_OPEN;
     while (plain.len > 0 && state == TLS_OPEN) {
-        ERR_clear_error();
+        clear_errors();
         str piece = str_head(plain, RECORD_BYTES);
         int n = SSL_write(t->ssl, piece.p, (int)piece.len);
         if (n <= 0)
