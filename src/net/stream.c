@@ -1,3 +1,5 @@
+#include "net/stream.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>

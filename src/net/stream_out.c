@@ -1,10 +1,11 @@
+#include "net/stream_private.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "base/xalloc.h"
 #include "net/budget.h"
-#include "net/stream_private.h"
 
 #define PIECE_BYTES    ((size_t)64 * 1024)
 #define MAX_PARTS      16
