@@ -559,7 +559,7 @@ static void test_chat_answer__r6_finish_reasons(void **state)
                  cases[i / 2].reason);
         struct ollama_line line = line_of(str_z(text));
         const struct json *whole = NULL;
-        const struct json *list[8];
+        const struct json *list[8] = {0};
         const char *const lines[] = {text, NULL};
         buf_reset(&out);
         chat_answer_encode(&HEAD, &line, &out);

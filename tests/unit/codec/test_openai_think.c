@@ -22,7 +22,12 @@ static enum err decode(const char *text, str *ret, struct openai_fault *fault)
 {
     const struct json *body = NULL;
     assert_int_equal(json_parse(&arena, str_z(text), JSON_STRICT, &body, NULL), ERR_OK);
-    return openai_think_decode(&arena, body, ret, fault);
+    const struct openai_think fields = {
+        .reasoning_effort = json_get(body, STR("reasoning_effort")),
+        .reasoning = json_get(body, STR("reasoning")),
+        .think = json_get(body, STR("think")),
+    };
+    return openai_think_decode(&arena, &fields, ret, fault);
 }
 
 // clang-format off

@@ -22,7 +22,8 @@ static enum err decode(const char *text, struct chat_request *req, struct openai
 {
     const struct json *body = NULL;
     assert_int_equal(json_parse(&arena, str_z(text), JSON_STRICT, &body, NULL), ERR_OK);
-    return openai_tools_decode(&arena, body, req, fault);
+    return openai_tools_decode(&arena, json_get(body, STR("tools")),
+                               json_get(body, STR("tool_choice")), req, fault);
 }
 
 #define F(name)        "{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
