@@ -49,9 +49,9 @@ void answer_put_head(struct buf *out, const struct answer_head *head, str object
 {
     buf_append(out, STR("{\"id\":"));
     json_put_string(out, head->id);
-    buf_append(out, STR(",\"object\":"));
-    json_put_string(out, object);
-    buf_append(out, STR(",\"created\":"));
+    buf_append(out, STR(",\"object\":\""));
+    buf_append(out, object);
+    buf_append(out, STR("\",\"created\":"));
     buf_append_i64(out, head->created_s);
     buf_append(out, STR(",\"model\":"));
     json_put_string(out, head->model);
@@ -127,10 +127,15 @@ void chat_stream_init(struct chat_stream *s, const struct answer_head *head)
     *s = (struct chat_stream){.reasoning = head->reasoning, .include_usage = head->include_usage};
     buf_init(&s->head, HEAD_MAX);
     buf_init(&s->call_ids, IDS_MAX * sizeof(uint64_t));
-    answer_put_head(&s->head, head, STR("chat.completion.chunk"));
-    assert(buf_ok(&s->head));
-    s->id_at = sizeof("{\"id\":\"") - 1;
+    sse_open(&s->head);
+    s->id_at = (uint32_t)s->head.len + sizeof("{\"id\":\"") - 1;
     s->id_len = (uint32_t)head->id.len;
+    answer_put_head(&s->head, head, STR("chat.completion.chunk"));
+    s->choices_at = (uint32_t)s->head.len;
+    buf_append(&s->head, STR("{\"index\":0,\"delta\":{"));
+    s->delta_at = (uint32_t)s->head.len;
+    buf_append(&s->head, STR("\"content\":\""));
+    assert(buf_ok(&s->head));
 }
 
 void chat_stream_release(struct chat_stream *s)
@@ -139,30 +144,31 @@ void chat_stream_release(struct chat_stream *s)
     buf_release(&s->call_ids);
 }
 
+/* Ends of a chunk; which one depends on whether the caller wants usage. */
+#define DELTA_END "},\"logprobs\":null,\"finish_reason\":null}"
+#define CHUNK_END "]}\n\n"
+#define USAGE_END "],\"usage\":null}\n\n"
+
 static void open_delta(const struct chat_stream *s, struct buf *out)
 {
-    sse_open(out);
-    buf_append(out, buf_str(&s->head));
-    buf_append(out, STR("{\"index\":0,\"delta\":{"));
+    buf_append(out, str_head(buf_str(&s->head), s->delta_at));
 }
 
 static void close_chunk(const struct chat_stream *s, struct buf *out)
 {
-    buf_append(out, s->include_usage ? STR("],\"usage\":null}") : STR("]}"));
-    sse_close(out);
-}
-
-/* What the line that began at `start` has room for. */
-static size_t room_left(const struct buf *out, size_t start)
-{
-    size_t used = out->len - start + TAIL_ROOM;
-    return used < CHAT_LINE_MAX ? CHAT_LINE_MAX - used : 0;
+    buf_append(out, s->include_usage ? STR(USAGE_END) : STR(CHUNK_END));
 }
 
 static void close_delta(const struct chat_stream *s, struct buf *out)
 {
-    buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":null}"));
-    close_chunk(s, out);
+    buf_append(out, s->include_usage ? STR(DELTA_END USAGE_END) : STR(DELTA_END CHUNK_END));
+}
+
+/* What a line has room for behind its first `used` bytes. */
+static size_t room_behind(size_t used)
+{
+    used += TAIL_ROOM;
+    return used < CHAT_LINE_MAX ? CHAT_LINE_MAX - used : 0;
 }
 
 /* As close_delta, with as much of the line's log probabilities as there is room for. */
@@ -174,7 +180,7 @@ static void close_token(const struct chat_stream *s, struct logprobs *lp, size_t
         return;
     }
     buf_append(out, STR("},\"logprobs\":"));
-    logprobs_put(out, lp, room_left(out, start));
+    logprobs_put(out, lp, room_behind(out->len - start));
     buf_append(out, STR(",\"finish_reason\":null}"));
     close_chunk(s, out);
 }
@@ -189,23 +195,31 @@ static void put_role(struct chat_stream *s, struct buf *out)
     close_delta(s, out);
 }
 
-static void put_field(struct buf *out, str name, str text)
+#define REASONING_CONTENT_KEY STR("\"reasoning_content\":")
+#define REASONING_KEY         STR("\"reasoning\":")
+
+static void put_field(struct buf *out, str key, str text)
 {
-    json_put_string(out, name);
-    buf_append_char(out, ':');
+    buf_append(out, key);
     json_put_string(out, text);
 }
 
+/* The hot path of every stream: three appends, of which two are ready made. */
 static void stream_content(const struct chat_stream *s, str text, struct logprobs *lp,
                            struct buf *out)
 {
     while (text.len > 0 && buf_ok(out)) {
         size_t start = out->len;
-        open_delta(s, out);
-        size_t n = json_escaped_head(text, room_left(out, start));
-        buf_append(out, STR("\"content\":"));
-        json_put_string(out, str_head(text, n));
-        close_token(s, lp, start, out);
+        size_t n = json_escaped_head(text, room_behind(s->delta_at));
+        buf_append(out, buf_str(&s->head));
+        json_put_escaped(out, str_head(text, n));
+        if (lp->next == NULL) {
+            buf_append(out, s->include_usage ? STR("\"" DELTA_END USAGE_END)
+                                             : STR("\"" DELTA_END CHUNK_END));
+        } else {
+            buf_append_char(out, '"');
+            close_token(s, lp, start, out);
+        }
         text = str_skip(text, n);
     }
 }
@@ -218,13 +232,13 @@ static void stream_thinking(const struct chat_stream *s, str text, struct logpro
     while (text.len > 0 && buf_ok(out)) {
         size_t start = out->len;
         open_delta(s, out);
-        size_t n = json_escaped_head(text, room_left(out, start) / (both ? 2 : 1));
+        size_t n = json_escaped_head(text, room_behind(out->len - start) / (both ? 2 : 1));
         if (s->reasoning != REASONING_PLAIN)
-            put_field(out, STR("reasoning_content"), str_head(text, n));
+            put_field(out, REASONING_CONTENT_KEY, str_head(text, n));
         if (both)
             buf_append_char(out, ',');
         if (s->reasoning != REASONING_CONTENT)
-            put_field(out, STR("reasoning"), str_head(text, n));
+            put_field(out, REASONING_KEY, str_head(text, n));
         close_token(s, lp, start, out);
         text = str_skip(text, n);
     }
@@ -255,7 +269,7 @@ static void stream_call(struct chat_stream *s, const struct json *call, struct l
             open_call(out, &s->call_ids, call, str_of(s->head.p + s->id_at, s->id_len), index);
         else
             buf_append(out, STR("\"function\":{\"arguments\":\""));
-        size_t n = json_escaped_head(rest, room_left(out, start));
+        size_t n = json_escaped_head(rest, room_behind(out->len - start));
         json_put_escaped(out, str_head(rest, n));
         buf_append(out, STR("\"}}]"));
         close_token(s, lp, start, out);
@@ -275,7 +289,7 @@ static void stream_logprobs(const struct chat_stream *s, struct logprobs *lp, st
         size_t start = out->len;
         open_delta(s, out);
         buf_append(out, STR("},\"logprobs\":"));
-        logprobs_put_some(out, lp, room_left(out, start));
+        logprobs_put_some(out, lp, room_behind(out->len - start));
         buf_append(out, STR(",\"finish_reason\":null}"));
         close_chunk(s, out);
     }
@@ -289,8 +303,7 @@ static void stream_finish(struct chat_stream *s, const struct ollama_line *line,
     buf_append_char(out, '}');
     close_chunk(s, out);
     if (s->include_usage) {
-        sse_open(out);
-        buf_append(out, buf_str(&s->head));
+        buf_append(out, str_head(buf_str(&s->head), s->choices_at));
         buf_append(out, STR("],"));
         answer_put_usage(out, line);
         buf_append_char(out, '}');
@@ -372,11 +385,11 @@ static void put_message(struct buf *out, const struct answer_head *head,
     buf_append(out, STR(",\"refusal\":null"));
     if (line->thinking.len > 0 && head->reasoning != REASONING_PLAIN) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning_content"), line->thinking);
+        put_field(out, REASONING_CONTENT_KEY, line->thinking);
     }
     if (line->thinking.len > 0 && head->reasoning != REASONING_CONTENT) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning"), line->thinking);
+        put_field(out, REASONING_KEY, line->thinking);
     }
     if (line->tool_calls != NULL)
         put_calls(out, head, line->tool_calls);

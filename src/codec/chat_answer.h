@@ -52,9 +52,11 @@ void answer_put_usage(struct buf *out, const struct ollama_line *line);
 str answer_finish_reason(str done_reason, bool has_calls);
 
 struct chat_stream {
-    struct buf head; // owns `{"id":…,"choices":[`
+    struct buf head; // owns `data: {"id":…,"choices":[{"index":0,"delta":{"content":"`
     uint32_t id_at;  // the id inside of it
     uint32_t id_len;
+    uint32_t choices_at; // where the choices begin
+    uint32_t delta_at;   // where the members of the delta do
     uint32_t n_calls;    // tool calls so far
     struct buf call_ids; // owns what is known of their ids
     enum reasoning_field reasoning;

@@ -1,5 +1,7 @@
 #include "codec/ollama_line.h"
 
+#include "codec/ollama_line_fast.h"
+
 enum { TOOL_NAME_MAX = 1024 }; // bytes; a longer one would not fit a line of a stream
 
 /* Which route's objects: where their texts stand. */
@@ -133,8 +135,8 @@ static enum err read_object(struct arena *a, const struct json *object, enum oll
     return ERR_OK;
 }
 
-static enum err decode(struct arena *a, str text, enum ollama_form form, struct ollama_line *ret,
-                       struct err_info *info)
+static enum err parse(struct arena *a, str text, enum ollama_form form, struct ollama_line *ret,
+                      struct err_info *info)
 {
     const struct json *object = NULL;
     struct ollama_line line = {0};
@@ -156,13 +158,19 @@ static enum err decode(struct arena *a, str text, enum ollama_form form, struct 
 enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
                             struct err_info *info)
 {
-    return decode(a, text, OLLAMA_CHAT, ret, info);
+    return ollama_line_fast(a, text, ret) ? ERR_OK : ollama_line_parse(a, text, ret, info);
+}
+
+enum err ollama_line_parse(struct arena *a, str text, struct ollama_line *ret,
+                           struct err_info *info)
+{
+    return parse(a, text, OLLAMA_CHAT, ret, info);
 }
 
 enum err ollama_generate_decode(struct arena *a, str text, struct ollama_line *ret,
                                 struct err_info *info)
 {
-    return decode(a, text, OLLAMA_GENERATE, ret, info);
+    return parse(a, text, OLLAMA_GENERATE, ret, info);
 }
 
 /* Whether a body that is not JSON is a sentence for people. */

@@ -6,7 +6,8 @@
  * an error may be a text, an object, or an object written as text.
  *
  * Threads: none.
- * Memory:  what comes back lives in the arena, which is reset per line on the hot path.
+ * Memory:  what comes back lives in the arena, which is reset per line on the hot path, or is
+ *          borrowed from the text.
  */
 #ifndef CODEC_OLLAMA_LINE_H
 #define CODEC_OLLAMA_LINE_H
@@ -40,6 +41,10 @@ struct ollama_line {
  */
 MUST_CHECK enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
                                        struct err_info *info);
+
+/* As ollama_line_decode, which calls it for what has not the common shape: always a full parse. */
+MUST_CHECK enum err ollama_line_parse(struct arena *a, str text, struct ollama_line *ret,
+                                      struct err_info *info);
 
 /* The same for an object of /api/generate, whose `response` is the content. */
 MUST_CHECK enum err ollama_generate_decode(struct arena *a, str text, struct ollama_line *ret,

@@ -83,16 +83,16 @@ static enum err decode_think(struct arena *a, const struct json *v, str *ret,
                          "'think' must be a boolean, 'low', 'medium', 'high' or 'max'");
 }
 
-enum err openai_think_decode(struct arena *a, const struct json *body, str *ret,
+enum err openai_think_decode(struct arena *a, const struct openai_think *fields, str *ret,
                              struct openai_fault *fault)
 {
     str think = {0};
-    enum err err = decode_effort(a, json_get(body, STR("reasoning_effort")),
-                                 STR("reasoning_effort"), &think, fault);
+    enum err err =
+        decode_effort(a, fields->reasoning_effort, STR("reasoning_effort"), &think, fault);
     if (err == ERR_OK)
-        err = decode_reasoning(a, json_get(body, STR("reasoning")), &think, fault);
+        err = decode_reasoning(a, fields->reasoning, &think, fault);
     if (err == ERR_OK)
-        err = decode_think(a, json_get(body, STR("think")), &think, fault);
+        err = decode_think(a, fields->think, &think, fault);
     if (err == ERR_OK)
         *ret = think;
     return err;

@@ -16,13 +16,20 @@
 #include "codec/json.h"
 #include "codec/openai_error.h"
 
+/* The fields of a body that speak of it; NULL: absent. */
+struct openai_think {
+    const struct json *reasoning_effort;
+    const struct json *reasoning;
+    const struct json *think;
+};
+
 /*
- * Sets `*ret` to the JSON text of the native `think`, empty if the body says nothing.
+ * Sets `*ret` to the JSON text of the native `think`, empty if the fields say nothing.
  *
  * ERR_OK  done
  * other   `*fault` says what to answer
  */
-MUST_CHECK enum err openai_think_decode(struct arena *a, const struct json *body, str *ret,
-                                        struct openai_fault *fault);
+MUST_CHECK enum err openai_think_decode(struct arena *a, const struct openai_think *fields,
+                                        str *ret, struct openai_fault *fault);
 
 #endif

@@ -156,16 +156,16 @@ static enum err decode_list(const struct decoder *d, const struct json *tools,
     return ERR_OK;
 }
 
-enum err openai_tools_decode(struct arena *a, const struct json *body, struct chat_request *ret,
+enum err openai_tools_decode(struct arena *a, const struct json *tools,
+                             const struct json *tool_choice, struct chat_request *ret,
                              struct openai_fault *fault)
 {
     const struct decoder d = {.a = a, .fault = fault};
-    const struct json *tools = json_get(body, STR("tools"));
     struct choice choice = {0};
     if (!json_is_null(tools) && json_kind(tools) != JSON_ARRAY)
         return REFUSE(&d, STR("tools"), "'tools' must be an array, not %s",
                       json_kind_name(json_kind(tools)));
-    enum err err = decode_choice(&d, json_get(body, STR("tool_choice")), &choice);
+    enum err err = decode_choice(&d, tool_choice, &choice);
     if (err == ERR_OK)
         err = decode_list(&d, tools, &choice, ret);
     if (err != ERR_OK)

@@ -23,7 +23,8 @@
  * ERR_OK  done
  * other   `*fault` says what to answer
  */
-MUST_CHECK enum err openai_tools_decode(struct arena *a, const struct json *body,
-                                        struct chat_request *ret, struct openai_fault *fault);
+MUST_CHECK enum err openai_tools_decode(struct arena *a, const struct json *tools,
+                                        const struct json *tool_choice, struct chat_request *ret,
+                                        struct openai_fault *fault);
 
 #endif

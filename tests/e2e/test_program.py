@@ -261,17 +261,17 @@ def test_access_line_of_a_chat(server, upstream):
     assert len(times) >= 2 and all(0 <= value < 60_000 for value in times)
 
 
-CASES = {
-    "done": (answers.chat_stream(answers.words("a")), "done"),
-    "upstream error": (answers.chat_stream([answers.line("a"), b'{"error":"x"}\n']), None),
-    "upstream cut": (answers.chat_stream([answers.line("a")], end=answers.RESET), None),
+ENDS = {
+    "done": answers.chat_stream(answers.words("a")),
+    "upstream error": answers.chat_stream([answers.line("a"), b'{"error":"x"}\n']),
+    "upstream cut": answers.chat_stream([answers.line("a")], end=answers.RESET),
 }
 
 
 def test_access_line_says_why_it_ended(server, upstream):
     """A stream that was done and streams that broke end in different words."""
     words = {}
-    for why, (answer, _) in CASES.items():
+    for why, answer in ENDS.items():
         name = "why-" + why.replace(" ", "-")
         upstream.script(answer)
         raw.chat(server, stream=True, headers={"x-request-id": name})

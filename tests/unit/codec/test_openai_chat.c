@@ -111,6 +111,11 @@ static void test_openai_chat__plain_fields_become_native_ones(void **state)
         {",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],"
          "\"tool_choice\":\"none\"",                                                     "\"stream\":false",                                            "none: no tools are sent"                          },
         {",\"tools\":[]",                                                                         "\"stream\":false",                                            "an empty list of tools"                           },
+        {",\"logprobs\":true,\"top_logprobs\":20",
+         "\"stream\":false,\"logprobs\":true,\"top_logprobs\":20",                                                                                               "R56: the most there is"                           },
+        {",\"logprobs\":true,\"top_logprobs\":0",                                                 "\"stream\":false,\"logprobs\":true",
+         "R56: none is not sent"                                                                                                                                                                                    },
+        {",\"logprobs\":false,\"top_logprobs\":0",                                                "\"stream\":false",                                            "neutral values"                                   },
         {",\"n\":1,\"logit_bias\":{}",                                                            "\"stream\":false",                                            "R32: neutral values"                              },
         {",\"user\":\"u\",\"metadata\":{\"a\":1},\"store\":true,\"prompt_cache_key\":5,"
          "\"parallel_tool_calls\":false,\"verbosity\":[],\"service_tier\":{},\"x\":1e5", "\"stream\":false",                                            "R21: unknown fields are ignored"                  },
@@ -291,6 +296,11 @@ static const struct {
     {FIELD("\"tools\":{}"),                                                                     "tools",                        ""                          },
     {FIELD("\"tools\":[5]"),                                                                    "tools[0]",                     ""                          },
     {FIELD("\"tools\":[{\"type\":\"function\"}]"),                                              "tools[0].function.name",       ""                          },
+    {FIELD("\"logprobs\":1"),                                                                   "logprobs",                     ""                          },
+    {FIELD("\"logprobs\":true,\"top_logprobs\":21"),                                            "top_logprobs",                 ""                          },
+    {FIELD("\"logprobs\":true,\"top_logprobs\":-1"),                                            "top_logprobs",                 ""                          },
+    {FIELD("\"logprobs\":true,\"top_logprobs\":1.5"),                                           "top_logprobs",                 ""                          },
+    {FIELD("\"top_logprobs\":1"),                                                               "top_logprobs",                 ""                          },
     {FIELD("\"think\":1"),                                                                      "think",                        ""                          },
     {FIELD("\"keep_alive\":true"),                                                              "keep_alive",                   ""                          },
     {FIELD("\"options\":[]"),                                                                   "options",                      ""                          },
