@@ -166,6 +166,8 @@ static bool take_end(struct cursor *c, struct ollama_line *line)
 
 bool ollama_line_fast(struct arena *a, str text, struct ollama_line *ret)
 {
+    if (text.len == 0) // it may be NULL then
+        return false;
     struct cursor c = {text.p, text.p + text.len};
     struct ollama_line line = {0};
     str ignored;

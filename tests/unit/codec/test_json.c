@@ -324,11 +324,12 @@ static void test_json__errors_behind_long_strings_are_where_they_are(void **stat
         const char *sentence;
         const char *why;
     } cases[] = {
-        {STR_C("[x,\"" LONG "\"]"),                1,   "",                         "before it"      },
-        {STR_C("[\"" LONG "\"x]"),                 67,  "",                         "right behind it"},
-        {STR_C("[\"" LONG "\",\"" LONG "\",]"),    134, "",                         "behind two"     },
+        {STR_C("[x,\"" LONG "\"]"),                1,   "",                         "before it"                                   },
+        {STR_C("[1.\"" LONG "\"]"),                4,   "",                         "at its quote; the parser names the next byte"},
+        {STR_C("[\"" LONG "\"x]"),                 67,  "",                         "right behind it"                             },
+        {STR_C("[\"" LONG "\",\"" LONG "\",]"),    134, "",                         "behind two"                                  },
         {STR_C("{\"" LONG "\":1,\"" LONG "\":2}"), 0,   "duplicate key '" LONG "'",
-         "equal long keys"                                                                           },
+         "equal long keys"                                                                                                        },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct json *v = NULL;
