@@ -85,6 +85,7 @@ static void test_ollama_line_fast__takes_the_common_shape_as_the_parser_does(voi
         {STR_C("{\"model\":\"m\"}"),                                                   false,                                    "cut off"                                                                                         },
         {STR_C("{\"model\":\"m"),                                     false,                                             "in a string"},
         {STR_C(""),                                          false,               "nothing"},
+        {{NULL, 0},                                      false,  "not even that"                                                                                             },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct ollama_line fast;
