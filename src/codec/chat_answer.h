@@ -49,6 +49,7 @@ struct chat_stream {
     uint32_t choices_at; // where the choices begin
     uint32_t delta_at;   // where the members of the delta do
     uint32_t n_calls;    // tool calls so far
+    struct buf call_ids; // owns what is known of their ids
     enum reasoning_field reasoning;
     bool include_usage;
     bool started;  // the role went out
@@ -57,7 +58,7 @@ struct chat_stream {
 
 enum chat_step {
     CHAT_STEP_NOTHING,  // nothing was appended
-    CHAT_STEP_USEFUL,   // text, thinking or a tool call was
+    CHAT_STEP_USEFUL,   // text, thinking, a tool call or log probabilities were
     CHAT_STEP_FINISHED, // all was, [DONE] too
 };
 

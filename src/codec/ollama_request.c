@@ -1,6 +1,7 @@
 #include "codec/ollama_request.h"
 
 #include "codec/json.h"
+#include "codec/tool_schema.h"
 
 /* Opens the member `key` of an object; `*first` is whether it is the first. */
 static void put_key(struct buf *out, bool *first, str key)
@@ -203,22 +204,27 @@ static void put_options(struct buf *out, const struct chat_request *req,
     buf_append_char(out, '}');
 }
 
-/* Kinds of tools that Ollama does not know would become nameless functions there. */
-static void put_tools(struct buf *out, const struct json *tools)
+static void put_tools(struct buf *out, const struct chat_request *req)
 {
-    struct json_iter it = json_iter(tools);
-    const struct json *tool = NULL;
-    bool first = true;
+    buf_append(out, KEY("tools"));
     buf_append_char(out, '[');
-    while (json_next(&it, NULL, &tool)) {
-        if (!str_eq(json_str(json_get(tool, STR("type"))), STR("function")))
-            continue;
-        if (!first)
+    for (size_t i = 0; i < req->n_tools; i++) {
+        if (i > 0)
             buf_append_char(out, ',');
-        first = false;
-        json_put_value(out, tool);
+        tool_schema_put_tool(out, req->tools[i]);
     }
     buf_append_char(out, ']');
+}
+
+static void put_logprobs(struct buf *out, const struct chat_request *req)
+{
+    if (!req->logprobs)
+        return;
+    buf_append(out, STR(",\"logprobs\":true"));
+    if (req->top_logprobs > 0) {
+        buf_append(out, KEY("top_logprobs"));
+        buf_append_i64(out, req->top_logprobs);
+    }
 }
 
 static void put_format(struct buf *out, const struct chat_request *req)
@@ -256,17 +262,16 @@ void ollama_chat_encode(const struct chat_request *req, const struct ollama_defa
     put_messages(out, req);
     buf_append(out, req->stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
     put_format(out, req);
-    if (req->tools != NULL) {
-        buf_append(out, KEY("tools"));
-        put_tools(out, req->tools);
-    }
+    if (req->n_tools > 0)
+        put_tools(out, req);
     if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
         buf_append(out, KEY("options"));
         put_options(out, req, defaults);
     }
-    if (req->think != NULL) {
+    put_logprobs(out, req);
+    if (req->think.len > 0) {
         buf_append(out, KEY("think"));
-        json_put_value(out, req->think);
+        buf_append(out, req->think);
     }
     if (req->keep_alive != NULL) {
         buf_append(out, KEY("keep_alive"));
