@@ -1,5 +1,7 @@
 #include "net/stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -364,6 +366,14 @@ void stream_start_tls(struct stream *s, struct tls_context *tls, str name, str r
         s->note = "the TLS handshake cannot be started";
         stream_tell_failure_later(s);
     }
+}
+
+void stream_expect_many(struct stream *s)
+{
+    uv_os_fd_t fd;
+    const int off = 0;
+    if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 }
 
 /* ---- what is asked of a stream ---- */
