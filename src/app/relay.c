@@ -82,8 +82,10 @@ void relay_free(struct relay *r)
 
 void relay_free_tails(struct worker *w)
 {
-    while (!list_empty(&w->tails))
-        relay_free(list_entry(w->tails.next, struct relay, link));
+    for (struct list *i = w->tails.next, *next; i != &w->tails; i = next) {
+        next = i->next;
+        relay_free(list_entry(i, struct relay, link));
+    }
 }
 
 /* Lets go of the request, whose exchange is about to end, and the request itself with it. */
