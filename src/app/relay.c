@@ -156,16 +156,6 @@ static bool is_missing_local(const struct relay *r, enum attempt_end how)
     return how == ATTEMPT_NO_CONNECT && !config_of(r)->upstream_set;
 }
 
-static struct api_error no_upstream(void)
-{
-    struct api_error e = api_error_make(
-        503, STR("there is no upstream: no key was added, OLLAMA_BASE_URL is not set, and no "
-                 "Ollama answers at http://127.0.0.1:11434; start one there, or set "
-                 "OLLAMA_BASE_URL"));
-    e.code = "no_upstream";
-    return e;
-}
-
 static void note(struct relay *r, enum upstream_outcome outcome)
 {
     upstream_note(&r->worker->program->upstream, config_of(r), outcome, loop_now_ms(loop_of(r)));
@@ -206,7 +196,7 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     classify(&r->worker->scratch, attempt, &verdict);
     note(r, outcome_of(attempt, &verdict));
     if (is_missing_local(r, attempt->how))
-        verdict.error = no_upstream();
+        verdict.error = upstream_none_error();
     r->req->why = verdict.name;
     log_debug("attempt_failed", LOG_STR("id", str_z(r->req->id)),
               LOG_STR("why", str_z(verdict.name)), LOG_INT("status", attempt->status),
@@ -539,7 +529,7 @@ void relay_start(struct request *req, const struct dialect *dialect)
     charge(r);
     req->model = log_name(r->answer.head.model);
     if (!upstream_may_try(&w->program->upstream, config_of(r), loop_now_ms(w->loop))) {
-        struct api_error error = no_upstream();
+        struct api_error error = upstream_none_error();
         req->why = "no_upstream";
         fail_with(r, &error);
         return;

@@ -23,6 +23,7 @@
 #include "core/target.h"
 #include "net/server.h"
 
+struct models_wait;
 struct relay;
 
 #define REQUEST_ID_BYTES    129 // with a final zero
@@ -31,14 +32,15 @@ struct relay;
 struct request {
     struct exchange *x;
     struct worker *worker;
-    struct snapshot *snapshot; // a counted reference: the settings it began with
-    struct list link;          // in worker->requests
-    struct relay *relay;       // owned; NULL unless an upstream is involved
-    const char *why;           // static: what ended it, for the log; NULL: nothing special
-    char *id;                  // owned, zero-terminated
-    char *model;               // owned; NULL: none
-    char *origin;              // owned: the allowed Origin; NULL: no CORS headers
-    int upstream_status;       // of the last attempt; 0: none
+    struct snapshot *snapshot;       // a counted reference: the settings it began with
+    struct list link;                // in worker->requests
+    struct relay *relay;             // owned; NULL unless an upstream is involved
+    struct models_wait *models_wait; // owned; NULL: it waits for nothing of models.c
+    const char *why;                 // static: what ended it, for the log; NULL: nothing special
+    char *id;                        // owned, zero-terminated
+    char *model;                     // owned; NULL: none
+    char *origin;                    // owned: the allowed Origin; NULL: no CORS headers
+    int upstream_status;             // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
     bool no_cors; // the route never sends CORS headers

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "app/learn.h"
+#include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
 #include "app/status.h"
@@ -207,10 +209,18 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_CHAT:
         relay_start(r, &DIALECT_CHAT);
         break;
+    case ROUTE_MODELS:
+        models_reply_list(r);
+        break;
+    case ROUTE_MODEL:
+        models_reply_one(r);
+        break;
     default:
         refuse(r, FAULT_NOT_FOUND, STR("this route is not there yet"), "no_route");
         break;
     }
+    if (route_info(r->route)->role == ROLE_CALLER)
+        learn_keep_fresh(w, w->snapshot);
     arena_reset(&w->scratch);
 }
 
@@ -281,6 +291,8 @@ void site_cut_all(struct worker *w)
         r->why = "shutdown";
         if (r->relay != NULL)
             relay_shut_down(r->relay);
+        else if (r->models_wait != NULL)
+            models_shut_down(r->models_wait);
         else
             exchange_abort(r->x);
     }
