@@ -48,9 +48,9 @@ static void put_head(struct buf *out, const struct answer_head *head, str object
 {
     buf_append(out, STR("{\"id\":"));
     json_put_string(out, head->id);
-    buf_append(out, STR(",\"object\":"));
-    json_put_string(out, object);
-    buf_append(out, STR(",\"created\":"));
+    buf_append(out, STR(",\"object\":\""));
+    buf_append(out, object);
+    buf_append(out, STR("\",\"created\":"));
     buf_append_i64(out, head->created_s);
     buf_append(out, STR(",\"model\":"));
     json_put_string(out, head->model);
@@ -107,10 +107,15 @@ void chat_stream_init(struct chat_stream *s, const struct answer_head *head)
 {
     *s = (struct chat_stream){.reasoning = head->reasoning, .include_usage = head->include_usage};
     buf_init(&s->head, HEAD_MAX);
-    put_head(&s->head, head, STR("chat.completion.chunk"));
-    assert(buf_ok(&s->head));
-    s->id_at = sizeof("{\"id\":\"") - 1;
+    sse_open(&s->head);
+    s->id_at = (uint32_t)s->head.len + sizeof("{\"id\":\"") - 1;
     s->id_len = (uint32_t)head->id.len;
+    put_head(&s->head, head, STR("chat.completion.chunk"));
+    s->choices_at = (uint32_t)s->head.len;
+    buf_append(&s->head, STR("{\"index\":0,\"delta\":{"));
+    s->delta_at = (uint32_t)s->head.len;
+    buf_append(&s->head, STR("\"content\":\""));
+    assert(buf_ok(&s->head));
 }
 
 void chat_stream_release(struct chat_stream *s)
@@ -118,29 +123,30 @@ void chat_stream_release(struct chat_stream *s)
     buf_release(&s->head);
 }
 
+/* Ends of a chunk; which one depends on whether the caller wants usage. */
+#define DELTA_END "},\"logprobs\":null,\"finish_reason\":null}"
+#define CHUNK_END "]}\n\n"
+#define USAGE_END "],\"usage\":null}\n\n"
+
 static void open_delta(const struct chat_stream *s, struct buf *out)
 {
-    sse_open(out);
-    buf_append(out, buf_str(&s->head));
-    buf_append(out, STR("{\"index\":0,\"delta\":{"));
+    buf_append(out, str_head(buf_str(&s->head), s->delta_at));
 }
 
 static void close_chunk(const struct chat_stream *s, struct buf *out)
 {
-    buf_append(out, s->include_usage ? STR("],\"usage\":null}") : STR("]}"));
-    sse_close(out);
+    buf_append(out, s->include_usage ? STR(USAGE_END) : STR(CHUNK_END));
 }
 
 static void close_delta(const struct chat_stream *s, struct buf *out)
 {
-    buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":null}"));
-    close_chunk(s, out);
+    buf_append(out, s->include_usage ? STR(DELTA_END USAGE_END) : STR(DELTA_END CHUNK_END));
 }
 
-/* What the line that began at `start` has room for. */
-static size_t room_left(const struct buf *out, size_t start)
+/* What a line has room for behind its first `used` bytes. */
+static size_t room_behind(size_t used)
 {
-    size_t used = out->len - start + TAIL_ROOM;
+    used += TAIL_ROOM;
     return used < CHAT_LINE_MAX ? CHAT_LINE_MAX - used : 0;
 }
 
@@ -154,22 +160,24 @@ static void put_role(struct chat_stream *s, struct buf *out)
     close_delta(s, out);
 }
 
-static void put_field(struct buf *out, str name, str text)
+#define REASONING_CONTENT_KEY STR("\"reasoning_content\":")
+#define REASONING_KEY         STR("\"reasoning\":")
+
+static void put_field(struct buf *out, str key, str text)
 {
-    json_put_string(out, name);
-    buf_append_char(out, ':');
+    buf_append(out, key);
     json_put_string(out, text);
 }
 
+/* The hot path of every stream: three appends, of which two are ready made. */
 static void stream_content(const struct chat_stream *s, str text, struct buf *out)
 {
     while (text.len > 0 && buf_ok(out)) {
-        size_t start = out->len;
-        open_delta(s, out);
-        size_t n = json_escaped_head(text, room_left(out, start));
-        buf_append(out, STR("\"content\":"));
-        json_put_string(out, str_head(text, n));
-        close_delta(s, out);
+        size_t n = json_escaped_head(text, room_behind(s->delta_at));
+        buf_append(out, buf_str(&s->head));
+        json_put_escaped(out, str_head(text, n));
+        buf_append(out, s->include_usage ? STR("\"" DELTA_END USAGE_END)
+                                         : STR("\"" DELTA_END CHUNK_END));
         text = str_skip(text, n);
     }
 }
@@ -181,13 +189,13 @@ static void stream_thinking(const struct chat_stream *s, str text, struct buf *o
     while (text.len > 0 && buf_ok(out)) {
         size_t start = out->len;
         open_delta(s, out);
-        size_t n = json_escaped_head(text, room_left(out, start) / (both ? 2 : 1));
+        size_t n = json_escaped_head(text, room_behind(out->len - start) / (both ? 2 : 1));
         if (s->reasoning != REASONING_PLAIN)
-            put_field(out, STR("reasoning_content"), str_head(text, n));
+            put_field(out, REASONING_CONTENT_KEY, str_head(text, n));
         if (both)
             buf_append_char(out, ',');
         if (s->reasoning != REASONING_CONTENT)
-            put_field(out, STR("reasoning"), str_head(text, n));
+            put_field(out, REASONING_KEY, str_head(text, n));
         close_delta(s, out);
         text = str_skip(text, n);
     }
@@ -217,7 +225,7 @@ static void stream_call(struct chat_stream *s, const struct json *call, struct b
             open_call(out, call, str_of(s->head.p + s->id_at, s->id_len), index);
         else
             buf_append(out, STR("\"function\":{\"arguments\":\""));
-        size_t n = json_escaped_head(rest, room_left(out, start));
+        size_t n = json_escaped_head(rest, room_behind(out->len - start));
         json_put_escaped(out, str_head(rest, n));
         buf_append(out, STR("\"}}]"));
         close_delta(s, out);
@@ -235,8 +243,7 @@ static void stream_finish(struct chat_stream *s, const struct ollama_line *line,
     buf_append_char(out, '}');
     close_chunk(s, out);
     if (s->include_usage) {
-        sse_open(out);
-        buf_append(out, buf_str(&s->head));
+        buf_append(out, str_head(buf_str(&s->head), s->choices_at));
         buf_append(out, STR("],"));
         put_usage(out, line);
         buf_append_char(out, '}');
@@ -313,11 +320,11 @@ static void put_message(struct buf *out, const struct answer_head *head,
     buf_append(out, STR(",\"refusal\":null"));
     if (line->thinking.len > 0 && head->reasoning != REASONING_PLAIN) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning_content"), line->thinking);
+        put_field(out, REASONING_CONTENT_KEY, line->thinking);
     }
     if (line->thinking.len > 0 && head->reasoning != REASONING_CONTENT) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning"), line->thinking);
+        put_field(out, REASONING_KEY, line->thinking);
     }
     if (line->tool_calls != NULL)
         put_calls(out, head, line->tool_calls);

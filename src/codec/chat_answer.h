@@ -43,10 +43,12 @@ struct answer_head {
 };
 
 struct chat_stream {
-    struct buf head; // owns `{"id":…,"choices":[`
+    struct buf head; // owns `data: {"id":…,"choices":[{"index":0,"delta":{"content":"`
     uint32_t id_at;  // the id inside of it
     uint32_t id_len;
-    uint32_t n_calls; // tool calls so far
+    uint32_t choices_at; // where the choices begin
+    uint32_t delta_at;   // where the members of the delta do
+    uint32_t n_calls;    // tool calls so far
     enum reasoning_field reasoning;
     bool include_usage;
     bool started;  // the role went out

@@ -2,28 +2,9 @@
 
 #include <string.h>
 
+#include "codec/json_scan.h"
+
 #define REPLACEMENT STR("\xEF\xBF\xBD") // U+FFFD
-
-static uint64_t has_byte(uint64_t word, uint8_t byte)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t x = word ^ (ones * byte);
-    return (x - ones) & ~x & (ones << 7);
-}
-
-/*
- * Whether one of eight bytes may need an escape: a control, a quote, a backslash, or the lead
- * of U+0085, U+2028 and U+2029. It may say yes for nothing, never no.
- */
-static bool word_may_escape(const char *p)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    uint64_t control = (word - ones * 0x20) & ~word & (ones << 7);
-    return (control | has_byte(word, '"') | has_byte(word, '\\') | has_byte(word, 0xC2) |
-            has_byte(word, 0xE2)) != 0;
-}
 
 /* The length of the character at `p` if it must be escaped, else 0. `left` > 0. */
 static size_t escape_at(const char *p, size_t left)
@@ -78,48 +59,41 @@ static void put_escape(struct buf *out, const char *p, size_t len)
     }
 }
 
-/* The number of bytes at the start of `s`, which is valid UTF-8, that go out as they are. */
-static size_t plain_run(str s)
+/* The number of bytes before the first that is ASCII, not UTF-8, or to be escaped. */
+static size_t foreign_run(str s)
 {
     size_t i = 0;
-    while (i < s.len) {
-        if (s.len - i >= 8 && !word_may_escape(s.p + i)) {
-            i += 8;
-            continue;
-        }
-        size_t end = s.len - i >= 8 ? i + 8 : s.len;
-        for (; i < end; i++) {
-            if (escape_at(s.p + i, s.len - i) > 0)
-                return i;
-        }
+    while (i < s.len && (unsigned char)s.p[i] >= 0x80) {
+        size_t n = utf8_sequence(str_skip(s, i));
+        if (n == 0 || escape_at(s.p + i, n) > 0)
+            break;
+        i += n;
     }
-    return s.len;
+    return i;
 }
 
-static void put_valid(struct buf *out, str s)
+/* Appends what a run has stopped at: a character to be escaped, or a byte that is none. */
+static size_t put_special(struct buf *out, str s)
 {
-    while (s.len > 0) {
-        size_t run = plain_run(s);
-        buf_append(out, str_head(s, run));
-        s = str_skip(s, run);
-        if (s.len > 0) {
-            size_t n = escape_at(s.p, s.len);
-            put_escape(out, s.p, n);
-            s = str_skip(s, n);
-        }
+    size_t n = utf8_sequence(s);
+    if (n == 0) {
+        buf_append(out, REPLACEMENT);
+        return 1;
     }
+    put_escape(out, s.p, n);
+    return n;
 }
 
 void json_put_escaped(struct buf *out, str s)
 {
     while (s.len > 0) {
-        size_t valid = utf8_valid_prefix(s);
-        put_valid(out, str_head(s, valid));
-        s = str_skip(s, valid);
-        if (s.len > 0) {
-            buf_append(out, REPLACEMENT);
-            s = str_skip(s, 1);
-        }
+        size_t run = json_plain_run(s);
+        run += foreign_run(str_skip(s, run));
+        buf_append(out, str_head(s, run));
+        s = str_skip(s, run);
+        // Behind foreign letters more plain text may follow, which needs no escape.
+        if (s.len > 0 && (escape_at(s.p, s.len) > 0 || (unsigned char)s.p[0] >= 0x80))
+            s = str_skip(s, put_special(out, s));
     }
 }
 
@@ -144,7 +118,7 @@ static size_t measure(str s, size_t *escaped)
         return 1;
     }
     n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-    if (s.len >= n && utf8_valid_prefix(str_head(s, n)) == n) {
+    if (s.len >= n && utf8_sequence(str_head(s, n)) == n) {
         *escaped = n;
         return n;
     }

@@ -1,5 +1,7 @@
 #include "codec/ollama_line.h"
 
+#include "codec/ollama_line_fast.h"
+
 enum { TOOL_NAME_MAX = 1024 }; // bytes; a longer one would not fit a line of a stream
 
 #define NO_SENTENCE STR("the upstream reported an error and did not say which")
@@ -119,8 +121,8 @@ static enum err read_object(struct arena *a, const struct json *object, struct o
     return ERR_OK;
 }
 
-enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
-                            struct err_info *info)
+enum err ollama_line_parse(struct arena *a, str text, struct ollama_line *ret,
+                           struct err_info *info)
 {
     const struct json *object = NULL;
     struct ollama_line line = {0};
@@ -137,6 +139,12 @@ enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
         return err;
     *ret = line;
     return ERR_OK;
+}
+
+enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
+                            struct err_info *info)
+{
+    return ollama_line_fast(a, text, ret) ? ERR_OK : ollama_line_parse(a, text, ret, info);
 }
 
 /* Whether a body that is not JSON is a sentence for people. */

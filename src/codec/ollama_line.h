@@ -6,7 +6,8 @@
  * an error may be a text, an object, or an object written as text.
  *
  * Threads: none.
- * Memory:  what comes back lives in the arena, which is reset per line on the hot path.
+ * Memory:  what comes back lives in the arena, which is reset per line on the hot path, or is
+ *          borrowed from the text.
  */
 #ifndef CODEC_OLLAMA_LINE_H
 #define CODEC_OLLAMA_LINE_H
@@ -40,6 +41,10 @@ struct ollama_line {
  */
 MUST_CHECK enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
                                        struct err_info *info);
+
+/* As ollama_line_decode, which calls it for what has not the common shape: always a full parse. */
+MUST_CHECK enum err ollama_line_parse(struct arena *a, str text, struct ollama_line *ret,
+                                      struct err_info *info);
 
 /* Whether the line holds something a caller would see: text, thinking or a tool call. */
 static inline bool ollama_line_useful(const struct ollama_line *line)

@@ -12,22 +12,24 @@ static void put_key(struct buf *out, bool *first, str key)
     buf_append_char(out, ':');
 }
 
-static void put_text(struct buf *out, bool *first, str key, str text)
+/* A key of ours that is not the first member, as it goes out. */
+#define KEY(name) STR(",\"" name "\":")
+
+static void put_text(struct buf *out, str key, str text)
 {
-    put_key(out, first, key);
+    buf_append(out, key);
     json_put_string(out, text);
 }
 
 static void put_call(struct buf *out, const struct chat_call *call)
 {
-    bool first = true;
     buf_append_char(out, '{');
-    if (call->id.len > 0)
-        put_text(out, &first, STR("id"), call->id);
-    put_key(out, &first, STR("function"));
-    buf_append(out, STR("{\"name\":"));
-    json_put_string(out, call->name);
-    buf_append(out, STR(",\"arguments\":"));
+    if (call->id.len > 0) {
+        put_text(out, STR("\"id\":"), call->id);
+        buf_append_char(out, ',');
+    }
+    put_text(out, STR("\"function\":{\"name\":"), call->name);
+    buf_append(out, KEY("arguments"));
     if (call->arguments != NULL)
         json_put_value(out, call->arguments);
     else
@@ -62,24 +64,22 @@ static void put_images(struct buf *out, const struct chat_message *m)
 
 static void put_message(struct buf *out, const struct chat_message *m)
 {
-    bool first = true;
-    buf_append_char(out, '{');
-    put_text(out, &first, STR("role"), m->role);
-    put_text(out, &first, STR("content"), m->content);
+    put_text(out, STR("{\"role\":"), m->role);
+    put_text(out, KEY("content"), m->content);
     if (m->thinking.len > 0)
-        put_text(out, &first, STR("thinking"), m->thinking);
+        put_text(out, KEY("thinking"), m->thinking);
     if (m->n_images > 0) {
-        put_key(out, &first, STR("images"));
+        buf_append(out, KEY("images"));
         put_images(out, m);
     }
     if (m->n_calls > 0) {
-        put_key(out, &first, STR("tool_calls"));
+        buf_append(out, KEY("tool_calls"));
         put_calls(out, m);
     }
     if (m->tool_name.len > 0)
-        put_text(out, &first, STR("tool_name"), m->tool_name);
+        put_text(out, KEY("tool_name"), m->tool_name);
     if (m->tool_call_id.len > 0)
-        put_text(out, &first, STR("tool_call_id"), m->tool_call_id);
+        put_text(out, KEY("tool_call_id"), m->tool_call_id);
     buf_append_char(out, '}');
 }
 
@@ -110,13 +110,15 @@ static bool stop_is_set(const struct json *v)
     return false;
 }
 
-/* Whether the caller's own options say something about `name`. */
+/* Whether a member of the caller's own options says something. */
+static bool extra_is_set(str name, const struct json *v)
+{
+    return !json_is_null(v) && (!str_eq(name, STR("stop")) || stop_is_set(v));
+}
+
 static bool extra_has(const struct chat_request *req, str name)
 {
-    const struct json *v = json_get(req->extra_options, name);
-    if (json_is_null(v))
-        return false;
-    return !str_eq(name, STR("stop")) || stop_is_set(v);
+    return extra_is_set(name, json_get(req->extra_options, name));
 }
 
 /*
@@ -190,7 +192,7 @@ static void put_options(struct buf *out, const struct chat_request *req,
     const struct json *v = NULL;
     str name;
     while (json_next(&it, &name, &v)) {
-        if (!extra_has(req, name))
+        if (!extra_is_set(name, v))
             continue;
         put_key(out, &first, name);
         if (str_eq(name, STR("stop")))
@@ -219,42 +221,55 @@ static void put_tools(struct buf *out, const struct json *tools)
     buf_append_char(out, ']');
 }
 
-static void put_format(struct buf *out, bool *first, const struct chat_request *req)
+static void put_format(struct buf *out, const struct chat_request *req)
 {
     if (req->format == CHAT_FORMAT_TEXT)
         return;
-    put_key(out, first, STR("format"));
+    buf_append(out, KEY("format"));
     if (req->format == CHAT_FORMAT_JSON)
         buf_append(out, STR("\"json\""));
     else
         json_put_value(out, req->schema);
 }
 
+/* Takes the memory of most bodies at once; growing with the text would copy it several times. */
+static void make_room(struct buf *out, const struct chat_request *req)
+{
+    enum { FIXED = 512, PER_MESSAGE = 64 };
+    size_t room = FIXED;
+    for (size_t i = 0; i < req->n_messages; i++) {
+        const struct chat_message *m = &req->messages[i];
+        room += PER_MESSAGE + m->content.len;
+        for (size_t k = 0; k < m->n_images; k++)
+            room += m->images[k].len;
+    }
+    if (room <= out->max - out->len)
+        buf_reserve(out, room);
+}
+
 void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
                         struct buf *out)
 {
-    bool first = true;
-    buf_append_char(out, '{');
-    put_text(out, &first, STR("model"), req->model);
-    put_key(out, &first, STR("messages"));
+    make_room(out, req);
+    put_text(out, STR("{\"model\":"), req->model);
+    buf_append(out, KEY("messages"));
     put_messages(out, req);
-    put_key(out, &first, STR("stream"));
-    buf_append(out, req->stream ? STR("true") : STR("false"));
-    put_format(out, &first, req);
+    buf_append(out, req->stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
+    put_format(out, req);
     if (req->tools != NULL) {
-        put_key(out, &first, STR("tools"));
+        buf_append(out, KEY("tools"));
         put_tools(out, req->tools);
     }
     if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
-        put_key(out, &first, STR("options"));
+        buf_append(out, KEY("options"));
         put_options(out, req, defaults);
     }
     if (req->think != NULL) {
-        put_key(out, &first, STR("think"));
+        buf_append(out, KEY("think"));
         json_put_value(out, req->think);
     }
     if (req->keep_alive != NULL) {
-        put_key(out, &first, STR("keep_alive"));
+        buf_append(out, KEY("keep_alive"));
         json_put_value(out, req->keep_alive);
     }
     buf_append_char(out, '}');

@@ -1,5 +1,7 @@
 #include "codec/openai_messages.h"
 
+#include "codec/base64.h"
+
 enum {
     TOOL_NAME_LOOKBACK = 256, // messages; a tool's result follows its call closely
     ROLE_MAX = 64,            // bytes
@@ -81,25 +83,6 @@ static str data_url_payload(str url)
     return str_skip(url, comma + 1);
 }
 
-/* Whether `s` is base64 in the standard alphabet, padded, as Ollama wants it. */
-static bool is_base64(str s)
-{
-    static const bool ALPHABET[256] = {
-        ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true,
-        ['+'] = true,         ['/'] = true,
-    };
-    if (s.len == 0 || s.len % 4 != 0)
-        return false;
-    size_t n = s.len;
-    while (n > s.len - 2 && s.p[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        if (!ALPHABET[(unsigned char)s.p[i]])
-            return false;
-    }
-    return true;
-}
-
 static enum err decode_image(const struct place *at, size_t part, const struct json *v, str *ret)
 {
     str url = json_kind(v) == JSON_OBJECT ? json_str(json_get(v, STR("url"))) : json_str(v);
@@ -109,7 +92,7 @@ static enum err decode_image(const struct place *at, size_t part, const struct j
         return refuse_part(at, part, ".image_url",
                            "must be a data URL: images are not fetched from the web");
     str payload = data_url_payload(url);
-    if (!is_base64(payload))
+    if (!base64_is_valid(payload))
         return refuse_part(at, part, ".image_url",
                            "must be a data URL with base64, such as data:image/png;base64,...");
     *ret = payload;

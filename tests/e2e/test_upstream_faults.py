@@ -255,6 +255,17 @@ def test_u5_stall_before_the_answer(start_server, upstream, why, answer):
         upstream.wait_for(lambda: conn.closed_at, what="the upstream to be closed")
 
 
+def test_u5_which_timeout_holds_when(start_server, upstream):
+    """REQUEST_TIMEOUT up to the answer's first byte; from then on a stream has the idle one."""
+    server = start_server(upstream, REQUEST_TIMEOUT=60000, STREAM_IDLE_TIMEOUT=500)
+    upstream.script(steps(answers.NDJSON_HEAD, HANG))
+    assert outcome(raw.chat(server, stream=True)) == LATE
+    patient = start_server(upstream, REQUEST_TIMEOUT=500, STREAM_IDLE_TIMEOUT=60000)
+    upstream.script(steps(answers.NDJSON_HEAD, 1.0, chunk(line("a")), chunk(done_line()),
+                          answers.END_OF_CHUNKS))
+    assert check_stream(raw.chat(patient, stream=True)).text == "a"
+
+
 def test_u5_whole_answers_are_cut_by_request_timeout(start_server, upstream):
     """A whole answer that drips is cut; a stream that goes on is not."""
     server = start_server(upstream, REQUEST_TIMEOUT=1000)

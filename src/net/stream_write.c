@@ -1,6 +1,10 @@
+#include "net/stream.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <uv.h>
 
 #include "base/xalloc.h"
 #include "net/budget.h"
@@ -11,9 +15,30 @@
 #define STALL_CHECK_MS (STREAM_STALL_MS / 10)
 #define SMALL_BYTES    4096
 
+/* What the socket did not take. Exists only while there is something. */
+struct outbox {
+    uv_write_t request; // carries `piece_bytes` of `flying`, from `flown_bytes` on
+    struct buf flying;
+    size_t flown_bytes;
+    size_t piece_bytes;
+    struct buf waiting; // grows while `flying` must not move
+    size_t charged;     // bytes of both that the budget counts
+
+    struct loop_timer stall;
+    uint64_t queued_bytes; // all that was ever put in
+    uint64_t taken_bytes;  // of it, by the peer, when last looked at
+    uint64_t last_taken_ms;
+};
+
 static void charge(struct outbox *out)
 {
     budget_follow(&out->charged, out->flying.cap + out->waiting.cap);
+}
+
+void stream_stop_stall(struct stream *s)
+{
+    if (s->out != NULL)
+        loop_timer_cancel(s->loop, &s->out->stall);
 }
 
 void stream_free_outbox(struct stream *s)
@@ -57,7 +82,7 @@ static void on_stall_check(void *arg)
         s->out->taken_bytes = taken;
         s->out->last_taken_ms = now;
     } else if (now - s->out->last_taken_ms >= STREAM_STALL_MS) {
-        stream_end(s, STREAM_STALLED);
+        stream_end_as(s, STREAM_STALLED);
         return;
     }
     loop_timer_set(s->loop, &s->out->stall, STALL_CHECK_MS);
@@ -179,7 +204,7 @@ static size_t try_parts(struct stream *s, const str *parts, size_t n)
     return rc > 0 ? (size_t)rc : 0;
 }
 
-void stream_send(struct stream *s, const str *parts, size_t n)
+void stream_send_parts(struct stream *s, const str *parts, size_t n)
 {
     size_t total = 0, sent = 0;
     for (size_t i = 0; i < n; i++)
@@ -203,9 +228,10 @@ static void send_encrypted(struct stream *s, str plain)
     }
     struct buf out;
     buf_init(&out, OUTBOX_MAX_BYTES);
+    loop_lend(s->loop, &out);
     (void)tls_write(s->tls, plain, &out);
-    stream_send(s, &(str){out.p, out.len}, 1);
-    buf_release(&out);
+    stream_send_parts(s, &(str){out.p, out.len}, 1);
+    loop_put_back(s->loop, &out);
 }
 
 /* One record for all parts: they are joined first. */
@@ -242,7 +268,7 @@ void stream_write(struct stream *s, const str *parts, size_t n)
     if (s->tls != NULL)
         write_tls(s, parts, n);
     else
-        stream_send(s, parts, n);
+        stream_send_parts(s, parts, n);
 }
 
 size_t stream_write_some(struct stream *s, str data)
@@ -278,11 +304,12 @@ void stream_shutdown(struct stream *s)
     if (s->tls != NULL) {
         struct buf own;
         buf_init(&own, OUTBOX_MAX_BYTES);
+        loop_lend(s->loop, &own);
         struct buf *out = s->tls_out != NULL ? s->tls_out : &own;
         tls_close_notify(s->tls, out);
-        stream_send(s, &(str){out->p, out->len}, 1);
+        stream_send_parts(s, &(str){out->p, out->len}, 1);
         buf_reset(out);
-        buf_release(&own);
+        loop_put_back(s->loop, &own);
     }
     s->shut_wanted = true;
     if (s->out == NULL)
