@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "codec/chat_answer.h"
 #include "codec/ollama_line.h"
+#include "codec/ollama_request.h"
 #include "codec/openai_error.h"
 #include "core/config.h"
 
@@ -28,6 +29,7 @@ struct answer {
     char *model;              // owned, zero-terminated
     struct answer_head head;  // borrows id and model
     struct chat_stream chat;  // in use if `stream`
+    struct ollama_span think; // of the native request: where it asks the model to think
 };
 
 struct dialect {

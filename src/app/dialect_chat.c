@@ -56,12 +56,13 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
         return e;
 
     struct ollama_defaults defaults = {.num_ctx = config->default_num_ctx};
-    ollama_chat_encode(&req, &defaults, native);
+    struct ollama_span think = ollama_chat_encode(&req, &defaults, native);
     if (!buf_ok(native)) {
         *fault = openai_fault(FAULT_TOO_LARGE, STR(""), STR("the request is too large"));
         return ERR_TOO_LARGE;
     }
     open_answer(ret, &req, config);
+    ret->think = think;
     return ERR_OK;
 }
 

@@ -169,6 +169,16 @@ void learn_keep_fresh(struct worker *w, struct snapshot *s)
         (void)learn_list(w, s, NULL, &ignored);
 }
 
+void learn_doubt(struct worker *w, struct snapshot *s, str name)
+{
+    uint64_t ignored;
+    const struct catalog_view *view = catalog_view(s->catalog);
+    bool listed = view != NULL && model_list_find(&view->list, name) != NULL;
+    catalog_view_release(view);
+    if (listed && catalog_claim(s->catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop)))
+        (void)learn_list(w, s, NULL, &ignored);
+}
+
 void learn_stop(struct worker *w)
 {
     while (!list_empty(&w->asks)) {

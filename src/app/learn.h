@@ -55,6 +55,9 @@ bool learn_model(struct worker *w, struct snapshot *s, str name, struct learn_wa
 /* Asks for the list in the background if it is old and nobody else does. Cheap if not. */
 void learn_keep_fresh(struct worker *w, struct snapshot *s);
 
+/* An upstream did not know `name`: asks for the list again if that says that it does. */
+void learn_doubt(struct worker *w, struct snapshot *s, str name);
+
 /* Asks no more; nobody may wait any more. */
 void learn_stop(struct worker *w);
 

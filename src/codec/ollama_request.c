@@ -247,9 +247,17 @@ static void make_room(struct buf *out, const struct chat_request *req)
         buf_reserve(out, room);
 }
 
-void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
-                        struct buf *out)
+/* From `at` to the end, unless that forbids thinking, which no model minds. */
+static struct ollama_span think_span(const struct buf *out, size_t at)
 {
+    bool asks = buf_ok(out) && !str_ends(buf_str(out), STR(":false"));
+    return (struct ollama_span){at, asks ? out->len - at : 0};
+}
+
+struct ollama_span ollama_chat_encode(const struct chat_request *req,
+                                      const struct ollama_defaults *defaults, struct buf *out)
+{
+    struct ollama_span think = {0};
     make_room(out, req);
     put_text(out, STR("{\"model\":"), req->model);
     buf_append(out, KEY("messages"));
@@ -265,12 +273,15 @@ void ollama_chat_encode(const struct chat_request *req, const struct ollama_defa
         put_options(out, req, defaults);
     }
     if (req->think != NULL) {
+        size_t at = out->len;
         buf_append(out, KEY("think"));
         json_put_value(out, req->think);
+        think = think_span(out, at);
     }
     if (req->keep_alive != NULL) {
         buf_append(out, KEY("keep_alive"));
         json_put_value(out, req->keep_alive);
     }
     buf_append_char(out, '}');
+    return think;
 }

@@ -10,6 +10,7 @@
 #ifndef CODEC_OLLAMA_REQUEST_H
 #define CODEC_OLLAMA_REQUEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -20,8 +21,17 @@ struct ollama_defaults {
     int64_t num_ctx; // 0: not sent
 };
 
-/* Appends the body; buf_ok(out) says whether it fitted. */
-void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
-                        struct buf *out);
+/* A part of what was written. */
+struct ollama_span {
+    size_t at;
+    size_t len; // 0: there is none
+};
+
+/*
+ * Appends the body; buf_ok(out) says whether it fitted. Returns where it asks the model to think:
+ * the bytes that can be left out, a comma with them, for a model that refuses to be asked.
+ */
+struct ollama_span ollama_chat_encode(const struct chat_request *req,
+                                      const struct ollama_defaults *defaults, struct buf *out);
 
 #endif
