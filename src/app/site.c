@@ -119,7 +119,8 @@ static void refuse_token(struct gate *g)
 /* Routes that have a name already, and no answer yet, are as unknown as all others. */
 static bool is_served(enum route route)
 {
-    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 || route == ROUTE_CHAT;
+    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 ||
+           route == ROUTE_CHAT || route == ROUTE_MODELS || route == ROUTE_MODEL;
 }
 
 /* Answers what must not go on; false when the body may be read. */
