@@ -186,7 +186,7 @@ static struct models_wait *wait_new(struct request *r, str id)
     }
     learn_wait_init(&m->wait, on_learned, m);
     loop_timer_init(&m->deadline, on_deadline, m);
-    r->models_wait = m;
+    r->wait = m;
     return m;
 }
 

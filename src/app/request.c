@@ -82,7 +82,7 @@ struct request *request_new(struct worker *w, struct exchange *x)
 void request_free(struct request *r)
 {
     relay_free(r->relay);
-    models_wait_free(r->models_wait);
+    models_wait_free(r->wait);
     list_remove(&r->link);
     snapshot_release(r->snapshot);
     if (r->id.p != r->id_room)

@@ -32,16 +32,16 @@ struct relay;
 struct request {
     struct exchange *x;
     struct worker *worker;
-    struct snapshot *snapshot;       // a counted reference: the settings it began with
-    struct list link;                // in worker->requests
-    struct relay *relay;             // owned; NULL unless an upstream is involved
-    struct models_wait *models_wait; // owned; NULL: it waits for nothing of models.c
-    const char *why;                 // static: what ended it, for the log; NULL: nothing special
-    str id;                          // in id_room, or owned
-    str model;                       // owned; p NULL: none
-    str caller;                      // owned: who called, behind proxies we trust; p NULL: the peer
-    str origin;                      // owned: the allowed Origin; p NULL: no CORS headers
-    int upstream_status;             // of the last attempt; 0: none
+    struct snapshot *snapshot; // a counted reference: the settings it began with
+    struct list link;          // in worker->requests
+    struct relay *relay;       // owned; NULL unless an upstream is involved
+    struct models_wait *wait;  // owned; NULL: it waits for nothing of models.c
+    const char *why;           // static: what ended it, for the log; NULL: nothing special
+    str id;                    // in id_room, or owned
+    str model;                 // owned; p NULL: none
+    str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
+    str origin;                // owned: the allowed Origin; p NULL: no CORS headers
+    int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
     char id_room[REQUEST_RANDOM_ID_BYTES]; // of an id of our own

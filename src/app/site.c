@@ -287,8 +287,8 @@ void site_cut_all(struct worker *w)
         r->why = "shutdown";
         if (r->relay != NULL)
             relay_shut_down(r->relay);
-        else if (r->models_wait != NULL)
-            models_shut_down(r->models_wait);
+        else if (r->wait != NULL)
+            models_shut_down(r->wait);
         else
             exchange_abort(r->x);
     }
