@@ -150,7 +150,7 @@ def test_many_models_and_an_end_of_them(start):
 
 def test_r18_list_while_the_upstream_hangs(start):
     """A list that was read once is told at once, whatever the upstream does."""
-    server, upstream = start(tags("m"))
+    server, upstream = start(tags("m"), WORKERS=1)
     assert ids(get(server, LIST)) == ["m"]
     upstream.route("/api/tags", answers.steps(answers.HANG))
     deadline = time.monotonic() + 7  # until the list is not current any more
@@ -244,7 +244,7 @@ def test_shutdown_while_it_waits(start):
 
 def test_list_is_refreshed(start):
     """A list older than 5 s is read again by the next look, which tells the new one."""
-    server, upstream = start(tags("a"))
+    server, upstream = start(tags("a"), WORKERS=1)
     assert ids(get(server, LIST)) == ["a"]
     upstream.route("/api/tags", tags("b", "a"))
     assert ids(get(server, LIST)) == ["a"], "current"
