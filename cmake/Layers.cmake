@@ -4,11 +4,6 @@
 function(o2o_layer name)
     cmake_parse_arguments(arg "" "" "DEPENDS;MODULES" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.c")
-    if(NOT sources)
-        add_library(o2o_${name} INTERFACE) # a layer that is still to be written
-        target_link_libraries(o2o_${name} INTERFACE o2o_options ${arg_DEPENDS})
-        return()
-    endif()
     add_library(o2o_${name} STATIC ${sources})
     target_link_libraries(o2o_${name} PUBLIC o2o_options ${arg_DEPENDS})
     foreach(module IN LISTS arg_MODULES)

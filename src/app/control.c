@@ -162,8 +162,20 @@ static void reload(struct control *c)
     log_info("reloaded", LOG_INT("workers", c->n_workers));
 }
 
-/* Waits for signals until the workers have ended; false when a second signal cut them short. */
-static bool wait_for_end(struct control *c, const sigset_t *signals)
+/* Ends the process the way `signal` does by default, which is what its parent then sees. */
+static NORETURN void die_of(int sig)
+{
+    sigset_t set;
+    signal(sig, SIG_DFL);
+    raise(sig);
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    abort();
+}
+
+/* Waits until the workers have ended; 0, or the second signal that cuts them short. */
+static int wait_for_end(struct control *c, const sigset_t *signals)
 {
     bool draining = false;
     for (;;) {
@@ -171,13 +183,13 @@ static bool wait_for_end(struct control *c, const sigset_t *signals)
         if (sigwait(signals, &sig) != 0)
             continue;
         if (sig == SIGNAL_ENDED)
-            return true;
+            return 0;
         if (sig == SIGHUP) {
             reload(c);
             continue;
         }
         if (draining)
-            return false;
+            return sig;
         draining = true;
         log_info("draining", LOG_STR("signal", str_z(sig == SIGINT ? "SIGINT" : "SIGTERM")),
                  LOG_INT("at_most_ms", c->snapshot->config->shutdown_timeout_ms));
@@ -219,11 +231,11 @@ int control_run(struct snapshot *snapshot)
     start_threads(&c);
     worker_post_look(c.workers[0]);
 
-    bool in_order = wait_for_end(&c, &signals);
-    log_info("stopped", LOG_STR("how", str_z(in_order ? "drained" : "at once")));
+    int killer = wait_for_end(&c, &signals);
+    log_info("stopped", LOG_STR("how", str_z(killer == 0 ? "drained" : "at once")));
     log_stop();
-    if (!in_order)
-        _exit(EXIT_START);
+    if (killer != 0)
+        die_of(killer);
     for (size_t i = 0; i < c.n_workers; i++)
         pthread_join(c.threads[i], NULL);
     control_release(&c);

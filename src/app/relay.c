@@ -17,7 +17,8 @@
 #define WHOLE_ANSWER_BYTES  ((size_t)64 << 20) // of an answer that is not streamed
 #define ERROR_BODY_BYTES    ((size_t)64 << 10)
 #define ARENA_SPARE_BYTES   ((size_t)1 << 20)
-#define ARENA_PER_BODY_BYTE 10 // what parsing may take; see codec/json.h
+#define ARENA_PER_BODY_BYTE 4   // what parsing may take; a body of text takes three
+#define NATIVE_SPARE_BYTES  256 // by which a native request is rarely longer than the caller's
 #define RETRY_AFTER_BYTES   64
 
 enum relay_state {
@@ -60,7 +61,7 @@ static struct loop *loop_of(const struct relay *r)
 
 static void charge(struct relay *r)
 {
-    budget_follow(&r->charged, r->native.cap + r->gathered.cap);
+    budget_follow(&r->charged, r->native.cap + r->gathered.cap + r->lines.carry.cap);
 }
 
 void relay_free(struct relay *r)
@@ -71,12 +72,12 @@ void relay_free(struct relay *r)
     client_cancel(r->call);
     loop_timer_cancel(loop_of(r), &r->deadline);
     loop_timer_cancel(loop_of(r), &r->beat);
-    buf_release(&r->native);
-    buf_release(&r->gathered);
+    loop_put_back(loop_of(r), &r->native);
+    loop_put_back(loop_of(r), &r->gathered);
     charge(r);
     ndjson_release(&r->lines);
     answer_release(&r->answer);
-    free(r);
+    pool_give(loop_pool(loop_of(r)), r, sizeof(*r));
 }
 
 void relay_free_tails(struct worker *w)
@@ -208,9 +209,8 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     if (is_missing_local(r, attempt->how))
         verdict.error = no_upstream();
     r->req->why = verdict.name;
-    log_debug("attempt_failed", LOG_STR("id", str_z(r->req->id)),
-              LOG_STR("why", str_z(verdict.name)), LOG_INT("status", attempt->status),
-              LOG_STR("detail", attempt->detail));
+    log_debug("attempt_failed", LOG_STR("id", r->req->id), LOG_STR("why", str_z(verdict.name)),
+              LOG_INT("status", attempt->status), LOG_STR("detail", attempt->detail));
     fail_with(r, &verdict.error);
 }
 
@@ -264,7 +264,14 @@ static bool take_line(struct relay *r, str text)
         fail_error_line(r, line.error);
         return false;
     }
-    switch (r->dialect->line(&r->answer, &line, &w->out)) {
+    enum chat_step step = r->dialect->line(&r->answer, &line, &w->out);
+    if (!buf_ok(&w->out)) {
+        // What is in there ends anywhere: nothing of it may go out.
+        buf_reset(&w->out);
+        fail_how(r, ATTEMPT_MALFORMED, STR("a line is too large to be passed on"));
+        return false;
+    }
+    switch (step) {
     case CHAT_STEP_NOTHING:
         break;
     case CHAT_STEP_USEFUL:
@@ -288,6 +295,7 @@ static void stream_body(struct relay *r, str data)
         if (!take_line(r, line))
             return;
     }
+    charge(r);
     send_out(r);
     if (step == NDJSON_TOO_LARGE)
         fail_how(r, ATTEMPT_MALFORMED, STR("a line is too long"));
@@ -329,6 +337,11 @@ static void end_whole(struct relay *r)
         return;
     }
     r->dialect->whole(&r->answer, &object, &w->out);
+    if (!buf_ok(&w->out)) {
+        buf_reset(&w->out);
+        fail_how(r, ATTEMPT_MALFORMED, STR("the answer is too large to be passed on"));
+        return;
+    }
     note(r, UPSTREAM_ANSWERED);
     request_reply_json(let_go(r), 200, buf_str(&w->out));
     worker_trim_out(w);
@@ -345,7 +358,7 @@ static void on_head(void *arg, const struct http1_message *m)
     str wait = http1_find(m, STR("retry-after"));
     if (wait.len < sizeof(r->retry_after) && wait.len > 0)
         memcpy(r->retry_after, wait.p, wait.len); // zero-terminated: the relay began as zeroes
-    buf_release(&r->native);
+    loop_put_back(loop_of(r), &r->native);
     charge(r);
     if (m->status == 200 && r->answer.stream) {
         r->state = RELAY_STREAMING;
@@ -354,6 +367,9 @@ static void on_head(void *arg, const struct http1_message *m)
     }
     r->state = RELAY_GATHERING;
     buf_init(&r->gathered, m->status == 200 ? WHOLE_ANSWER_BYTES : ERROR_BODY_BYTES);
+    loop_lend(loop_of(r), &r->gathered);
+    if (m->has_length && m->length_bytes <= LOOP_READ_BYTES)
+        buf_reserve(&r->gathered, (size_t)m->length_bytes);
 }
 
 static void gather(struct relay *r, str data)
@@ -459,16 +475,6 @@ void relay_shut_down(struct relay *r)
     fail_with(r, &error);
 }
 
-/* The name for the log: short, whole characters. */
-static char *log_name(str model)
-{
-    model = str_head(model, utf8_cut(model, REQUEST_MODEL_BYTES));
-    char *z = xmalloc(model.len + 1);
-    memcpy(z, model.p, model.len);
-    z[model.len] = '\0';
-    return z;
-}
-
 static void start_call(struct relay *r)
 {
     static const struct client_events events = {on_head, on_body, on_done, on_fail};
@@ -501,28 +507,47 @@ static void start_call(struct relay *r)
     r->call = client_start(r->worker->client, &request, &events, r);
 }
 
-/* Decodes what the caller sent; false when that was answered with an error. */
+/*
+ * Decodes what the caller sent; false when that was answered with an error. What parsing may take
+ * of memory counts while it lasts: several workers may be at it.
+ */
 static bool decode(struct relay *r)
 {
     struct request *req = r->req;
     struct buf *body = exchange_body(req->x);
     struct openai_fault fault;
-    struct arena arena;
-    arena_init(&arena, ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * body->len);
-    enum err e = r->dialect->decode(&arena, body, config_of(r), &r->answer, &r->native, &fault);
-    if (e != ERR_OK) {
+    // The worker's own arena, since its first page is there already, on this body's budget.
+    struct arena *a = &r->worker->scratch;
+    size_t everyday_bytes = a->budget_bytes;
+    size_t charged = 0;
+    arena_reset(a);
+    a->budget_bytes = ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * body->len;
+    budget_follow(&charged, a->budget_bytes);
+    bool refused = budget_is_out();
+    enum err e = ERR_TOO_LARGE;
+    if (!refused) {
+        loop_lend(loop_of(r), &r->native);
+        buf_reserve(&r->native, body->len + NATIVE_SPARE_BYTES);
+        e = r->dialect->decode(a, body, config_of(r), &r->answer, &r->native, &fault);
+    }
+    if (refused) {
+        request_refuse_for_now(let_go(r));
+        relay_free(r);
+    } else if (e != ERR_OK) {
         req->why = "bad_request";
         request_reply_fault(let_go(r), &fault, NULL);
         relay_free(r);
     }
-    arena_release(&arena);
+    arena_reset(a);
+    a->budget_bytes = everyday_bytes;
+    budget_follow(&charged, 0);
     return e == ERR_OK;
 }
 
 void relay_start(struct request *req, const struct dialect *dialect)
 {
     struct worker *w = req->worker;
-    struct relay *r = xcalloc(1, sizeof(*r));
+    struct relay *r = pool_take_zeroed(loop_pool(w->loop), sizeof(*r));
     list_init(&r->link);
     r->worker = w;
     r->req = req;
@@ -537,13 +562,13 @@ void relay_start(struct request *req, const struct dialect *dialect)
         return;
     exchange_drop_body(req->x);
     charge(r);
-    req->model = log_name(r->answer.head.model);
+    request_set_model(req, r->answer.head.model);
     if (!upstream_may_try(&w->program->upstream, config_of(r), loop_now_ms(w->loop))) {
         struct api_error error = no_upstream();
         req->why = "no_upstream";
         fail_with(r, &error);
         return;
     }
-    arena_reset(&w->scratch);
     start_call(r);
+    exchange_drop_request(req->x); // its head has served; fields for the upstream were copied
 }

@@ -101,8 +101,12 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     loop_timer_init(&w->drain_timer, on_drain_deadline, w);
 
     struct server_options options = server_options(w);
-    enum err e = server_new(w->loop, listen_fd, snapshot->server_tls, &options, &SITE_EVENTS, w,
-                            &w->server, info);
+    const struct server_setup setup = {.listen_fd = listen_fd,
+                                       .tls = snapshot->server_tls,
+                                       .options = &options,
+                                       .events = &SITE_EVENTS,
+                                       .app = w};
+    enum err e = server_new(w->loop, &setup, &w->server, info);
     if (e != ERR_OK) {
         worker_free(w);
         return e;

@@ -1,17 +1,45 @@
 #include "base/str.h"
 
-bool str_ieq(str a, str b)
-{
-    return a.len == b.len && str_istarts(a, b);
-}
-
 bool str_istarts(str s, str prefix)
 {
     if (s.len < prefix.len)
         return false;
     for (size_t i = 0; i < prefix.len; i++) {
-        if (ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
+        // Most text is written in one way: only what differs is folded.
+        if (s.p[i] != prefix.p[i] && ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
             return false;
+    }
+    return true;
+}
+
+/* Whether a byte of `word` is below 0x20 or 0x7F, or (a false alarm) has its top bit set. */
+static bool may_hold_control(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+    return (((word - ones * 0x20) | (word + ones) | word) & tops) != 0;
+}
+
+static bool is_one_line_by_byte(str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c < ' ' && c != '\t') || c == 0x7F)
+            return false;
+    }
+    return true;
+}
+
+bool str_is_one_line(str s)
+{
+    uint64_t word;
+    if (s.len < sizeof(word))
+        return is_one_line_by_byte(s);
+    for (size_t i = 0; i < s.len; i += sizeof(word)) {
+        // The last word may overlap the one before.
+        size_t at = i + sizeof(word) <= s.len ? i : s.len - sizeof(word);
+        memcpy(&word, s.p + at, sizeof(word));
+        if (may_hold_control(word))
+            return is_one_line_by_byte(s);
     }
     return true;
 }

@@ -110,13 +110,15 @@ static bool stop_is_set(const struct json *v)
     return false;
 }
 
-/* Whether the caller's own options say something about `name`. */
+/* Whether a member of the caller's own options says something. */
+static bool extra_is_set(str name, const struct json *v)
+{
+    return !json_is_null(v) && (!str_eq(name, STR("stop")) || stop_is_set(v));
+}
+
 static bool extra_has(const struct chat_request *req, str name)
 {
-    const struct json *v = json_get(req->extra_options, name);
-    if (json_is_null(v))
-        return false;
-    return !str_eq(name, STR("stop")) || stop_is_set(v);
+    return extra_is_set(name, json_get(req->extra_options, name));
 }
 
 /*
@@ -190,7 +192,7 @@ static void put_options(struct buf *out, const struct chat_request *req,
     const struct json *v = NULL;
     str name;
     while (json_next(&it, &name, &v)) {
-        if (!extra_has(req, name))
+        if (!extra_is_set(name, v))
             continue;
         put_key(out, &first, name);
         if (str_eq(name, STR("stop")))

@@ -100,7 +100,7 @@ static str next_piece(struct client_call *call)
 /* The head and the first of the body leave in one write; the stream copies what is not taken. */
 static void send_first(struct conn *c, struct client_call *call)
 {
-    str parts[FIRST_WRITE_PARTS] = {buf_str(&call->head)};
+    str parts[FIRST_WRITE_PARTS] = {call->head};
     size_t n = 1;
     size_t room = FIRST_WRITE_BYTES;
     str piece = next_piece(call);

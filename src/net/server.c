@@ -142,35 +142,41 @@ static void on_listener_closed(uv_handle_t *handle)
     free(handle);
 }
 
-enum err server_new(struct loop *loop, int listen_fd, struct tls_context *tls,
-                    const struct server_options *options, const struct server_events *events,
-                    void *app, struct server **ret, struct err_info *info)
+/* Takes over the descriptor and listens on it; an error of the library's, or 0. */
+static int open_listener(struct server *s, int fd)
+{
+    uv_tcp_t *listener = xcalloc(1, sizeof(*listener));
+    uv_tcp_init(loop_handle(s->loop), listener);
+    listener->data = s;
+    s->listener = listener;
+    // Connections inherit it: bytes for a caller who does not read wait here, where they are
+    // counted, and not by the megabyte in the kernel. Without it things work too.
+    const int lowat = KERNEL_UNSENT_BYTES;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+    int rc = uv_tcp_open(listener, fd);
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    return uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
+}
+
+enum err server_new(struct loop *loop, const struct server_setup *setup, struct server **ret,
+                    struct err_info *info)
 {
     struct server *s = xcalloc(1, sizeof(*s));
     s->loop = loop;
-    s->events = events;
-    s->app = app;
+    s->events = setup->events;
+    s->app = setup->app;
     list_init(&s->idle);
     list_init(&s->busy);
     buf_init(&s->scratch, SCRATCH_MAX);
     loop_timer_init(&s->retry, on_retry, s);
     s->date_s = -1;
-    set_options(s, tls, options);
+    set_options(s, setup->tls, setup->options);
     stream_count_descriptors();
-
-    uv_tcp_t *listener = xcalloc(1, sizeof(*listener));
-    uv_tcp_init(loop_handle(loop), listener);
-    listener->data = s;
-    int rc = uv_tcp_open(listener, listen_fd);
-    // Connections inherit it: bytes for a caller who does not read wait here, where they are
-    // counted, and not by the megabyte in the kernel. Without it things work too.
-    const int lowat = KERNEL_UNSENT_BYTES;
-    (void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
-    if (rc != 0)
-        close(listen_fd);
-    else
-        rc = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
-    s->listener = listener;
+    tzset(); // gmtime_r() would read the time zone's file when the first answer is dated
+    int rc = open_listener(s, setup->listen_fd);
     if (rc != 0) {
         server_free(s);
         return err_set(info, rc == UV_EADDRINUSE ? ERR_IN_USE : ERR_SYSTEM, "cannot listen: %s",

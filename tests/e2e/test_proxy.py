@@ -119,7 +119,8 @@ def test_https_proxy_by_connect(start_server, new_upstream, new_proxy, tmp_path)
 def test_https_proxy_does_not_weaken_verification(start_server, new_upstream, new_proxy, tmp_path):
     """Behind the tunnel a wrong name is refused as ever."""
     certs = Certificates(tmp_path)
-    upstream = new_upstream(tls=certs.server_context(certs.make("other", hosts="DNS:other.example")))
+    other = certs.make("other", hosts="DNS:other.example")
+    upstream = new_upstream(tls=certs.server_context(other))
     proxy = new_proxy(upstream.port)
     server = start_server(upstream, HTTPS_PROXY=proxy.url, CA_FILE=certs.ca,
                           OLLAMA_BASE_URL=f"https://{NAME}")

@@ -24,10 +24,24 @@ class Certificates:
         openssl(self.folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                 "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         (self.folder / f"{name}.ext").write_text(f"subjectAltName={hosts}\n")
-        options = ["x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                   "-CAcreateserial", "-out", f"{name}.pem", "-extfile", f"{name}.ext"]
-        openssl(self.folder, *options, "-days", "-1" if expired else "30")
+        if expired:
+            self.sign_for_the_past(name)
+        else:
+            openssl(self.folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem",
+                    "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.pem",
+                    "-extfile", f"{name}.ext", "-days", "30")
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+    def sign_for_the_past(self, name):
+        """By way of `openssl ca`: OpenSSL 3.5 has no negative -days, 3.0 no other way for dates."""
+        (self.folder / "index.txt").write_text("")
+        (self.folder / "ca.cnf").write_text(
+            "[ca]\ndefault_ca=test\n[test]\ndatabase=index.txt\nnew_certs_dir=.\n"
+            "default_md=sha256\nrand_serial=yes\npolicy=any\n[any]\ncommonName=supplied\n")
+        openssl(self.folder, "ca", "-batch", "-notext", "-config", "ca.cnf",
+                "-cert", "ca.pem", "-keyfile", "ca.key", "-in", f"{name}.csr",
+                "-out", f"{name}.pem", "-extfile", f"{name}.ext",
+                "-startdate", "20240101000000Z", "-enddate", "20240201000000Z")
 
     def self_signed(self, name):
         openssl(self.folder, "req", "-x509", "-newkey", "ec", "-pkeyopt",

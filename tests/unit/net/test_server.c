@@ -193,7 +193,9 @@ static struct fixture *start_with(size_t max_connections, struct tls_context *tl
     assert_int_equal(getsockname(fd, (struct sockaddr *)&f->addr, &len), 0);
     const struct server_options options = {.max_connections = max_connections};
     struct err_info info;
-    assert_int_equal(server_new(f->loop, fd, tls, &options, &EVENTS, f, &f->server, &info), ERR_OK);
+    const struct server_setup setup = {
+        .listen_fd = fd, .tls = tls, .options = &options, .events = &EVENTS, .app = f};
+    assert_int_equal(server_new(f->loop, &setup, &f->server, &info), ERR_OK);
     assert_int_equal(pthread_create(&f->thread, NULL, run_loop, f), 0);
     return f;
 }
@@ -248,12 +250,22 @@ static void say(int fd, str bytes)
     }
 }
 
+/* A receive timeout makes recv() end with EINTR where libuv's io_uring interrupts the thread. */
+static ssize_t take(int fd, char *to, size_t cap)
+{
+    ssize_t n;
+    do
+        n = recv(fd, to, cap, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 /* Reads until the end of the connection, or until `enough` is there (NULL: never). */
 static str hear(int fd, char *to, size_t cap, const char *enough)
 {
     size_t n = 0;
     while (n + 1 < cap) {
-        ssize_t got = recv(fd, to + n, cap - 1 - n, 0);
+        ssize_t got = take(fd, to + n, cap - 1 - n);
         if (got <= 0) {
             assert_true(got == 0 || errno == ECONNRESET);
             break;
@@ -558,10 +570,10 @@ static void test_server__a_flood_stops_at_the_high_mark_and_goes_on(void **state
     int fd = dial(f);
     say(fd, STR("GET /flood HTTP/1.0\r\nHost: h\r\n\r\n"));
     size_t total = 0;
-    ssize_t n = recv(fd, raw, sizeof(raw), 0);
+    ssize_t n = take(fd, raw, sizeof(raw));
     while (n > 0) {
         total += (size_t)n;
-        n = recv(fd, raw, sizeof(raw), 0);
+        n = take(fd, raw, sizeof(raw));
     }
     assert_int_equal(n, 0);
     assert_true(total > FLOOD_BYTES);
@@ -665,7 +677,7 @@ static void flush_secure(struct secure_caller *c)
 static bool hear_secure(struct secure_caller *c)
 {
     char raw[4096];
-    ssize_t n = recv(c->fd, raw, sizeof(raw), 0);
+    ssize_t n = take(c->fd, raw, sizeof(raw));
     if (n <= 0)
         return false;
     c->state = tls_feed(c->session, str_of(raw, (size_t)n), &c->out, take_plain, c);
