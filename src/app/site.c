@@ -114,10 +114,17 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
+/* Whether it talks to a model; BODY_LIMIT holds for those. */
+static bool is_model_route(enum route route)
+{
+    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
+}
+
 /* Routes that have a name already, and no answer yet, are as unknown as all others. */
 static bool is_served(enum route route)
 {
-    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 || route == ROUTE_CHAT;
+    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 ||
+           is_model_route(route);
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -159,12 +166,6 @@ static bool gate_closes(struct gate *g)
     return false;
 }
 
-/* Whether BODY_LIMIT holds for it. */
-static bool has_large_body(enum route route)
-{
-    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
-}
-
 static void on_head(void *app, struct exchange *x)
 {
     struct worker *w = app;
@@ -184,7 +185,7 @@ static void on_head(void *app, struct exchange *x)
     }
     if (gate_closes(&g))
         return;
-    if (!has_large_body(r->route))
+    if (!is_model_route(r->route))
         exchange_allow_body(x, SMALL_BODY_BYTES);
     else if (budget_is_short())
         request_refuse_for_now(r);
