@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "app/learn.h"
+#include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
 #include "app/status.h"
@@ -114,17 +116,10 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
-/* Whether it talks to a model; BODY_LIMIT holds for those. */
-static bool is_model_route(enum route route)
-{
-    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
-}
-
 /* Routes that have a name already, and no answer yet, are as unknown as all others. */
 static bool is_served(enum route route)
 {
-    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 ||
-           is_model_route(route);
+    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS && route != ROUTE_ADMIN;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -166,6 +161,12 @@ static bool gate_closes(struct gate *g)
     return false;
 }
 
+/* Whether BODY_LIMIT holds for it. */
+static bool has_large_body(enum route route)
+{
+    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
+}
+
 static void on_head(void *app, struct exchange *x)
 {
     struct worker *w = app;
@@ -185,7 +186,7 @@ static void on_head(void *app, struct exchange *x)
     }
     if (gate_closes(&g))
         return;
-    if (!is_model_route(r->route))
+    if (!has_large_body(r->route))
         exchange_allow_body(x, SMALL_BODY_BYTES);
     else if (budget_is_short())
         request_refuse_for_now(r);
@@ -216,9 +217,17 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_EMBEDDINGS:
         relay_start(r, &DIALECT_EMBEDDINGS);
         break;
+    case ROUTE_MODELS:
+        models_reply_list(r);
+        break;
+    case ROUTE_MODEL:
+        models_reply_one(r);
+        break;
     default:
         assert(!"gate_closes() lets nothing else in");
     }
+    if (route_info(r->route)->role == ROLE_CALLER)
+        learn_keep_fresh(w, w->snapshot);
     arena_reset(&w->scratch);
 }
 
@@ -289,6 +298,8 @@ void site_cut_all(struct worker *w)
         r->why = "shutdown";
         if (r->relay != NULL)
             relay_shut_down(r->relay);
+        else if (r->wait != NULL)
+            models_shut_down(r->wait);
         else
             exchange_abort(r->x);
     }
