@@ -205,29 +205,35 @@ static const struct {
     {"",                              {1, true},                                                           NULL,"empty"},
 };
 
+/* The answer for a native one, or ERR_SYNTAX with nothing written and a sentence. */
+static enum err translate(const char *text, const struct embedding_wish *wish, struct buf *out)
+{
+    struct ollama_embed native;
+    struct err_info info = {0};
+    enum err err = ollama_embed_decode(&arena, str_z(text), &native, &info);
+    if (err == ERR_OK) {
+        assert_false(native.has_error);
+        err = embedding_answer_encode(STR("m"), wish, &native, out, &info);
+    }
+    assert_why(err == ERR_OK || (out->len == 0 && info.text[0] != '\0'), text);
+    return err;
+}
+
 static void test_embedding__answers(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(ANSWERS); i++) {
-        struct ollama_embed native;
-        struct err_info info = {0};
         struct buf out;
-        char want[1024];
+        struct buf want;
         buf_init(&out, 1 << 16);
-        enum err err = ollama_embed_decode(&arena, str_z(ANSWERS[i].native), &native, &info);
-        if (err == ERR_OK) {
-            assert_false(native.has_error);
-            err = embedding_answer_encode(STR("m"), &ANSWERS[i].wish, &native, &out, &info);
-        }
-        if (ANSWERS[i].answer == NULL) {
-            assert_why(err == ERR_SYNTAX && out.len == 0 && info.text[0] != '\0',
-                       ANSWERS[i].native);
-        } else {
-            snprintf(want, sizeof(want), "{\"object\":\"list\",\"data\":[%s", ANSWERS[i].answer);
-            assert_why(err == ERR_OK, ANSWERS[i].native);
-            assert_str_why(buf_str(&out), str_z(want), ANSWERS[i].why);
-        }
+        buf_init(&want, 1 << 16);
+        enum err err = translate(ANSWERS[i].native, &ANSWERS[i].wish, &out);
+        assert_why(err == (ANSWERS[i].answer != NULL ? ERR_OK : ERR_SYNTAX), ANSWERS[i].native);
+        if (ANSWERS[i].answer != NULL)
+            buf_printf(&want, "{\"object\":\"list\",\"data\":[%s", ANSWERS[i].answer);
+        assert_str_why(buf_str(&out), buf_str(&want), ANSWERS[i].why);
         buf_release(&out);
+        buf_release(&want);
     }
 }
 

@@ -196,7 +196,7 @@ static void test_float32__recordings(void **state)
         }
         buf_release(&body);
     }
-    assert_true(n > 384 * 5);
+    assert_true(n > 384UL * 5);
 }
 
 static uint64_t next_random(uint64_t *state)
