@@ -97,6 +97,8 @@ static enum err check_file(const char *name, str path, struct err_info *info)
 /* Puts the name of the setting before what a library said of its file. */
 static enum err blame(enum err e, const char *name, struct err_info *info)
 {
+    if (info == NULL)
+        return e;
     char why[sizeof(info->text)];
     memcpy(why, info->text, sizeof(why));
     return err_set(info, e, "bad setting %s: %.200s", name, why);
