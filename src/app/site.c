@@ -119,8 +119,7 @@ static void refuse_token(struct gate *g)
 /* Routes that have a name already, and no answer yet, are as unknown as all others. */
 static bool is_served(enum route route)
 {
-    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 ||
-           route == ROUTE_CHAT || route == ROUTE_MODELS || route == ROUTE_MODEL;
+    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS && route != ROUTE_ADMIN;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -162,6 +161,12 @@ static bool gate_closes(struct gate *g)
     return false;
 }
 
+/* Whether BODY_LIMIT holds for it. */
+static bool has_large_body(enum route route)
+{
+    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
+}
+
 static void on_head(void *app, struct exchange *x)
 {
     struct worker *w = app;
@@ -181,7 +186,7 @@ static void on_head(void *app, struct exchange *x)
     }
     if (gate_closes(&g))
         return;
-    if (r->route != ROUTE_CHAT)
+    if (!has_large_body(r->route))
         exchange_allow_body(x, SMALL_BODY_BYTES);
     else if (budget_is_short())
         request_refuse_for_now(r);
@@ -205,6 +210,12 @@ static void on_request(void *app, struct exchange *x)
         break;
     case ROUTE_CHAT:
         relay_start(r, &DIALECT_CHAT);
+        break;
+    case ROUTE_COMPLETIONS:
+        relay_start(r, &DIALECT_COMPLETIONS);
+        break;
+    case ROUTE_EMBEDDINGS:
+        relay_start(r, &DIALECT_EMBEDDINGS);
         break;
     case ROUTE_MODELS:
         models_reply_list(r);

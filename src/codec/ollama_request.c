@@ -1,6 +1,7 @@
 #include "codec/ollama_request.h"
 
 #include "codec/json.h"
+#include "codec/tool_schema.h"
 
 /* Opens the member `key` of an object; `*first` is whether it is the first. */
 static void put_key(struct buf *out, bool *first, str key)
@@ -203,22 +204,27 @@ static void put_options(struct buf *out, const struct chat_request *req,
     buf_append_char(out, '}');
 }
 
-/* Kinds of tools that Ollama does not know would become nameless functions there. */
-static void put_tools(struct buf *out, const struct json *tools)
+static void put_tools(struct buf *out, const struct chat_request *req)
 {
-    struct json_iter it = json_iter(tools);
-    const struct json *tool = NULL;
-    bool first = true;
+    buf_append(out, KEY("tools"));
     buf_append_char(out, '[');
-    while (json_next(&it, NULL, &tool)) {
-        if (!str_eq(json_str(json_get(tool, STR("type"))), STR("function")))
-            continue;
-        if (!first)
+    for (size_t i = 0; i < req->n_tools; i++) {
+        if (i > 0)
             buf_append_char(out, ',');
-        first = false;
-        json_put_value(out, tool);
+        tool_schema_put_tool(out, req->tools[i]);
     }
     buf_append_char(out, ']');
+}
+
+static void put_logprobs(struct buf *out, const struct chat_request *req)
+{
+    if (!req->logprobs)
+        return;
+    buf_append(out, STR(",\"logprobs\":true"));
+    if (req->top_logprobs > 0) {
+        buf_append(out, KEY("top_logprobs"));
+        buf_append_i64(out, req->top_logprobs);
+    }
 }
 
 static void put_format(struct buf *out, const struct chat_request *req)
@@ -230,6 +236,41 @@ static void put_format(struct buf *out, const struct chat_request *req)
         buf_append(out, STR("\"json\""));
     else
         json_put_value(out, req->schema);
+}
+
+/* Returns where it is, unless it forbids thinking, which no model minds. */
+static struct ollama_span put_think(struct buf *out, str think)
+{
+    struct ollama_span span = {.at = out->len};
+    if (think.len == 0)
+        return span;
+    buf_append(out, KEY("think"));
+    buf_append(out, think);
+    if (buf_ok(out) && !str_eq(think, STR("false")))
+        span.len = out->len - span.at;
+    return span;
+}
+
+/* What chat and generate have in common, behind their own members; returns where `think` is. */
+static struct ollama_span put_common(struct buf *out, const struct chat_request *req,
+                                     const struct ollama_defaults *defaults)
+{
+    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
+        buf_append(out, KEY("options"));
+        put_options(out, req, defaults);
+    }
+    put_logprobs(out, req);
+    struct ollama_span think = put_think(out, req->think);
+    if (req->keep_alive != NULL) {
+        buf_append(out, KEY("keep_alive"));
+        json_put_value(out, req->keep_alive);
+    }
+    return think;
+}
+
+static void put_stream(struct buf *out, bool stream)
+{
+    buf_append(out, stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
 }
 
 /* Takes the memory of most bodies at once; growing with the text would copy it several times. */
@@ -247,41 +288,66 @@ static void make_room(struct buf *out, const struct chat_request *req)
         buf_reserve(out, room);
 }
 
-/* From `at` to the end, unless that forbids thinking, which no model minds. */
-static struct ollama_span think_span(const struct buf *out, size_t at)
-{
-    bool asks = buf_ok(out) && !str_ends(buf_str(out), STR(":false"));
-    return (struct ollama_span){at, asks ? out->len - at : 0};
-}
-
 struct ollama_span ollama_chat_encode(const struct chat_request *req,
                                       const struct ollama_defaults *defaults, struct buf *out)
 {
-    struct ollama_span think = {0};
     make_room(out, req);
     put_text(out, STR("{\"model\":"), req->model);
     buf_append(out, KEY("messages"));
     put_messages(out, req);
-    buf_append(out, req->stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
+    put_stream(out, req->stream);
     put_format(out, req);
-    if (req->tools != NULL) {
-        buf_append(out, KEY("tools"));
-        put_tools(out, req->tools);
+    if (req->n_tools > 0)
+        put_tools(out, req);
+    struct ollama_span think = put_common(out, req, defaults);
+    buf_append_char(out, '}');
+    return think;
+}
+
+struct ollama_span ollama_generate_encode(const struct completion_request *req,
+                                          const struct ollama_defaults *defaults, struct buf *out)
+{
+    put_text(out, STR("{\"model\":"), req->common.model);
+    put_text(out, KEY("prompt"), req->prompt);
+    if (req->suffix.len > 0)
+        put_text(out, KEY("suffix"), req->suffix);
+    put_stream(out, req->common.stream);
+    if (req->raw)
+        buf_append(out, STR(",\"raw\":true"));
+    struct ollama_span think = put_common(out, &req->common, defaults);
+    buf_append_char(out, '}');
+    return think;
+}
+
+/* An empty text by itself gets no vector from Ollama; in a list it does. */
+static void put_input(struct buf *out, const struct json *input)
+{
+    if (json_kind(input) == JSON_STRING && json_str(input).len == 0)
+        buf_append(out, STR("[\"\"]"));
+    else
+        json_put_value(out, input);
+}
+
+void ollama_embed_encode(const struct embedding_request *req, struct buf *out)
+{
+    put_text(out, STR("{\"model\":"), req->model);
+    buf_append(out, KEY("input"));
+    put_input(out, req->input);
+    if (req->truncate != NULL) {
+        buf_append(out, KEY("truncate"));
+        json_put_value(out, req->truncate);
     }
-    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
+    if (req->dimensions > 0) {
+        buf_append(out, KEY("dimensions"));
+        buf_append_i64(out, req->dimensions);
+    }
+    if (req->options != NULL) {
         buf_append(out, KEY("options"));
-        put_options(out, req, defaults);
-    }
-    if (req->think != NULL) {
-        size_t at = out->len;
-        buf_append(out, KEY("think"));
-        json_put_value(out, req->think);
-        think = think_span(out, at);
+        json_put_value(out, req->options);
     }
     if (req->keep_alive != NULL) {
         buf_append(out, KEY("keep_alive"));
         json_put_value(out, req->keep_alive);
     }
     buf_append_char(out, '}');
-    return think;
 }

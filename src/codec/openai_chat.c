@@ -4,6 +4,10 @@
 #include <math.h>
 
 #include "codec/openai_messages.h"
+#include "codec/openai_think.h"
+#include "codec/openai_tools.h"
+
+enum { TOP_LOGPROBS_MAX = 20 };
 
 // clang-format off
 /* The members of a body that we know; they are gathered in one walk. */
@@ -27,6 +31,10 @@
     X(RESPONSE_FORMAT,       "response_format") \
     X(TOOLS,                 "tools") \
     X(TOOL_CHOICE,           "tool_choice") \
+    X(LOGPROBS,              "logprobs") \
+    X(TOP_LOGPROBS,          "top_logprobs") \
+    X(REASONING_EFFORT,      "reasoning_effort") \
+    X(REASONING,             "reasoning") \
     X(THINK,                 "think") \
     X(KEEP_ALIVE,            "keep_alive") \
     X(OPTIONS,               "options") \
@@ -224,15 +232,27 @@ static enum err decode_stream(const struct decoder *d)
                        STR("stream_options.include_usage"), &d->req->include_usage);
 }
 
+/* Of the form only the schema matters here; its other members are checked and not sent. */
 static enum err decode_schema(const struct decoder *d, const struct json *format)
 {
-    const struct json *schema = json_get(json_get(format, STR("json_schema")), STR("schema"));
-    str param = STR("response_format.json_schema.schema");
+    const struct json *form = json_get(format, STR("json_schema"));
+    const struct json *schema = json_get(form, STR("schema"));
+    const struct json *name = json_get(form, STR("name"));
+    bool strict = false;
+    if (json_is_null(form))
+        return openai_refuse(d->a, d->fault, FAULT_MISSING_PARAMETER,
+                             STR("response_format.json_schema"),
+                             "'response_format.json_schema' is missing");
+    if (json_kind(form) != JSON_OBJECT)
+        return refuse_type(d, STR("response_format.json_schema"), form, "an object");
+    if (!json_is_null(name) && json_kind(name) != JSON_STRING)
+        return refuse_type(d, STR("response_format.json_schema.name"), name, "a string");
     if (json_kind(schema) != JSON_OBJECT)
-        return REFUSE(d, param, "'%.*s' must be a JSON schema", STR_ARG(param));
+        return refuse_type(d, STR("response_format.json_schema.schema"), schema, "a JSON schema");
     d->req->format = CHAT_FORMAT_SCHEMA;
     d->req->schema = schema;
-    return ERR_OK;
+    return decode_bool(d, json_get(form, STR("strict")), STR("response_format.json_schema.strict"),
+                       &strict);
 }
 
 static enum err decode_format(const struct decoder *d)
@@ -253,51 +273,46 @@ static enum err decode_format(const struct decoder *d)
     return ERR_OK;
 }
 
-static enum err decode_tool(const struct decoder *d, size_t i, const struct json *tool,
-                            bool *is_function)
-{
-    const struct json *function = json_get(tool, STR("function"));
-    *is_function = str_eq(json_str(json_get(tool, STR("type"))), STR("function"));
-    if (json_kind(tool) != JSON_OBJECT)
-        return REFUSE(d, arena_printf(d->a, "tools[%zu]", i), "'tools[%zu]' must be an object", i);
-    if (*is_function && json_str(json_get(function, STR("name"))).len == 0)
-        return REFUSE(d, arena_printf(d->a, "tools[%zu].function.name", i),
-                      "'tools[%zu].function.name' must be the name of a function", i);
-    return ERR_OK;
-}
-
-/* To leave the tools out is the only way to tell Ollama that none may be called. */
 static enum err decode_tools(const struct decoder *d)
 {
-    const struct json *tools = d->fields[FIELD_TOOLS];
-    if (!json_is_null(tools) && json_kind(tools) != JSON_ARRAY)
-        return refuse_type(d, STR("tools"), tools, "an array");
-    bool any = false;
-    struct json_iter it = json_iter(tools);
-    const struct json *tool = NULL;
-    for (size_t i = 0; json_next(&it, NULL, &tool); i++) {
-        bool is_function = false;
-        enum err err = decode_tool(d, i, tool, &is_function);
-        if (err != ERR_OK)
-            return err;
-        any = any || is_function;
-    }
-    if (any && !str_eq(json_str(d->fields[FIELD_TOOL_CHOICE]), STR("none")))
-        d->req->tools = tools;
+    return openai_tools_decode(d->a, d->fields[FIELD_TOOLS], d->fields[FIELD_TOOL_CHOICE], d->req,
+                               d->fault);
+}
+
+static enum err decode_think(const struct decoder *d)
+{
+    const struct openai_think think = {
+        .reasoning_effort = d->fields[FIELD_REASONING_EFFORT],
+        .reasoning = d->fields[FIELD_REASONING],
+        .think = d->fields[FIELD_THINK],
+    };
+    return openai_think_decode(d->a, &think, &d->req->think, d->fault);
+}
+
+static enum err decode_logprobs(const struct decoder *d)
+{
+    const struct json *top = d->fields[FIELD_TOP_LOGPROBS];
+    str param = STR("top_logprobs");
+    int64_t n = 0;
+    enum err err = decode_bool(d, d->fields[FIELD_LOGPROBS], STR("logprobs"), &d->req->logprobs);
+    if (err != ERR_OK || json_is_null(top))
+        return err;
+    if (json_kind(top) != JSON_NUMBER)
+        return refuse_type(d, param, top, "a number");
+    if (!json_to_i64(top, &n) || n < 0 || n > TOP_LOGPROBS_MAX)
+        return REFUSE(d, param, "'top_logprobs' must be an integer between 0 and %d",
+                      TOP_LOGPROBS_MAX);
+    if (n > 0 && !d->req->logprobs)
+        return REFUSE(d, param, "'top_logprobs' needs 'logprobs' to be true");
+    d->req->top_logprobs = n;
     return ERR_OK;
 }
 
 /* What Ollama's users know and OpenAI does not; the values are for Ollama to judge. */
 static enum err decode_native(const struct decoder *d)
 {
-    const struct json *think = d->fields[FIELD_THINK];
     const struct json *keep_alive = d->fields[FIELD_KEEP_ALIVE];
     const struct json *options = d->fields[FIELD_OPTIONS];
-    if (!json_is_null(think)) {
-        if (json_kind(think) != JSON_BOOL && json_kind(think) != JSON_STRING)
-            return refuse_type(d, STR("think"), think, "a boolean or a string");
-        d->req->think = think;
-    }
     if (!json_is_null(keep_alive)) {
         if (json_kind(keep_alive) != JSON_NUMBER && json_kind(keep_alive) != JSON_STRING)
             return refuse_type(d, STR("keep_alive"), keep_alive, "a number or a string");
@@ -335,23 +350,59 @@ static enum err decode_messages(const struct decoder *d)
     return openai_messages_decode(d->a, d->fields[FIELD_MESSAGES], d->req, d->fault);
 }
 
+typedef enum err decode_step(const struct decoder *d);
+
+static enum err run_steps(const struct json *body, struct decoder *d, decode_step *const *steps,
+                          size_t n)
+{
+    enum err err = ERR_OK;
+    json_pick(body, FIELD_KEYS, N_FIELDS, d->fields);
+    for (size_t i = 0; i < n && err == ERR_OK; i++)
+        err = steps[i](d);
+    return err;
+}
+
 enum err openai_chat_decode(struct arena *a, const struct json *body, struct chat_request *ret,
                             struct openai_fault *fault)
 {
-    static enum err (*const STEPS[])(const struct decoder *) = {
-        decode_model,  decode_messages, decode_stream, decode_options,     decode_stop,
-        decode_format, decode_tools,    decode_native, decode_unsupported,
+    static decode_step *const STEPS[] = {
+        decode_model,    decode_messages, decode_stream,      decode_options,
+        decode_stop,     decode_format,   decode_tools,       decode_think,
+        decode_logprobs, decode_native,   decode_unsupported,
     };
     struct chat_request req = {0};
     struct decoder d = {.a = a, .req = &req, .fault = fault};
-    json_pick(body, FIELD_KEYS, N_FIELDS, d.fields);
-    for (size_t i = 0; i < COUNT_OF(STEPS); i++) {
-        enum err err = STEPS[i](&d);
-        if (err != ERR_OK)
-            return err;
-    }
-    *ret = req;
-    return ERR_OK;
+    enum err err = run_steps(body, &d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_common_decode(struct arena *a, const struct json *body, struct chat_request *ret,
+                              struct openai_fault *fault)
+{
+    static decode_step *const STEPS[] = {
+        decode_model, decode_stream, decode_options,     decode_stop,
+        decode_think, decode_native, decode_unsupported,
+    };
+    struct chat_request req = {0};
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    enum err err = run_steps(body, &d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_model_decode(struct arena *a, const struct json *body, str *ret,
+                             struct openai_fault *fault)
+{
+    struct chat_request req = {0};
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    d.fields[FIELD_MODEL] = json_get(body, FIELD_KEYS[FIELD_MODEL]);
+    enum err err = decode_model(&d);
+    if (err == ERR_OK)
+        *ret = req.model;
+    return err;
 }
 
 enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct json **ret,
