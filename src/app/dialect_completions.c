@@ -17,7 +17,7 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
         return e;
 
     struct ollama_defaults defaults = {.num_ctx = config->default_num_ctx};
-    struct ollama_span think = ollama_generate_encode(&req, &defaults, native);
+    ret->think = ollama_generate_encode(&req, &defaults, native);
     if (!buf_ok(native))
         return answer_too_large(fault);
     struct answer_wish wish = {.id_prefix = STR("cmpl-"),
@@ -25,7 +25,6 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
                                .stream = req.common.stream,
                                .include_usage = req.common.include_usage};
     answer_open(ret, &wish, config);
-    ret->think = think;
     if (ret->stream)
         completion_stream_init(&ret->completion, &ret->head);
     return ERR_OK;

@@ -204,10 +204,10 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     arena_reset(&r->worker->scratch);
     classify(&r->worker->scratch, attempt, &verdict);
     note(r, outcome_of(attempt, &verdict));
-    if (verdict.host == HOST_LACKS_MODEL)
-        learn_doubt(r->worker, r->req->snapshot, r->answer.head.model);
     if (str_eq(verdict.error.param, STR("messages"))) // as chat has it
         verdict.error.param = str_z(r->dialect->input_param);
+    if (verdict.host == HOST_LACKS_MODEL)
+        learn_doubt(r->worker, r->req->snapshot, r->answer.head.model);
     if (is_missing_local(r, attempt->how))
         verdict.error = upstream_none_error();
     r->req->why = verdict.name;

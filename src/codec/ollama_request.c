@@ -238,29 +238,29 @@ static void put_format(struct buf *out, const struct chat_request *req)
         json_put_value(out, req->schema);
 }
 
-/* Returns where it is, unless it forbids thinking, which no model minds. */
-static struct ollama_span put_think(struct buf *out, str think)
+/* From `at` to the end, unless that forbids thinking, which no model minds. */
+static struct ollama_span think_span(const struct buf *out, size_t at)
 {
-    struct ollama_span span = {.at = out->len};
-    if (think.len == 0)
-        return span;
-    buf_append(out, KEY("think"));
-    buf_append(out, think);
-    if (buf_ok(out) && !str_eq(think, STR("false")))
-        span.len = out->len - span.at;
-    return span;
+    bool asks = buf_ok(out) && !str_ends(buf_str(out), STR(":false"));
+    return (struct ollama_span){at, asks ? out->len - at : 0};
 }
 
-/* What chat and generate have in common, behind their own members; returns where `think` is. */
+/* What chat and generate have in common, behind their own members. */
 static struct ollama_span put_common(struct buf *out, const struct chat_request *req,
                                      const struct ollama_defaults *defaults)
 {
+    struct ollama_span think = {0};
     if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
         buf_append(out, KEY("options"));
         put_options(out, req, defaults);
     }
     put_logprobs(out, req);
-    struct ollama_span think = put_think(out, req->think);
+    if (req->think.len > 0) {
+        size_t at = out->len;
+        buf_append(out, KEY("think"));
+        buf_append(out, req->think);
+        think = think_span(out, at);
+    }
     if (req->keep_alive != NULL) {
         buf_append(out, KEY("keep_alive"));
         json_put_value(out, req->keep_alive);

@@ -30,8 +30,9 @@ struct ollama_span {
 };
 
 /*
- * Each appends its body; buf_ok(out) says whether it fitted. Two return where they ask the model to
- * think: bytes that can be left out, a comma with them, for a model that refuses to be asked.
+ * Each appends its body; buf_ok(out) says whether it fitted. Two return where the body asks the
+ * model to think: the bytes that can be left out, a comma with them, for a model that refuses to
+ * be asked.
  */
 struct ollama_span ollama_chat_encode(const struct chat_request *req,
                                       const struct ollama_defaults *defaults, struct buf *out);
