@@ -14,6 +14,9 @@ from stream_rules import check_stream
 
 GOLDEN = answers.TESTS / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("chat*/openai.json"))
+# The program sends that request again without `think` and never tells this answer: see
+# test_capabilities.py. Here it would learn that `plain` cannot think, and other cases would differ.
+SENT_AGAIN = ["chat-think-unsupported"]
 NOT_MET = "## Recordings that no request meets"
 ID = re.compile(rb'"id":"chatcmpl-([A-Za-z0-9_-]+)"')
 CREATED = re.compile(rb'"created":\d+')
@@ -52,7 +55,7 @@ def test_every_recording_has_a_case_or_a_reason():
 
 
 @pytest.mark.parametrize("slice_bytes", [None, 5], ids=["whole", "slices"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in SENT_AGAIN])
 def test_golden(server, upstream, name, slice_bytes):
     """The native request and the answer are those of the case."""
     folder = GOLDEN / name
