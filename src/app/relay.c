@@ -76,14 +76,16 @@ void relay_free(struct relay *r)
     loop_put_back(loop_of(r), &r->gathered);
     charge(r);
     ndjson_release(&r->lines);
-    answer_release(&r->answer);
+    r->dialect->release(&r->answer);
     pool_give(loop_pool(loop_of(r)), r, sizeof(*r));
 }
 
 void relay_free_tails(struct worker *w)
 {
-    while (!list_empty(&w->tails))
-        relay_free(list_entry(w->tails.next, struct relay, link));
+    for (struct list *i = w->tails.next, *next; i != &w->tails; i = next) {
+        next = i->next;
+        relay_free(list_entry(i, struct relay, link));
+    }
 }
 
 /* Lets go of the request, whose exchange is about to end, and the request itself with it. */
@@ -206,6 +208,8 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     arena_reset(&r->worker->scratch);
     classify(&r->worker->scratch, attempt, &verdict);
     note(r, outcome_of(attempt, &verdict));
+    if (str_eq(verdict.error.param, STR("messages"))) // as chat has it
+        verdict.error.param = str_z(r->dialect->input_param);
     if (is_missing_local(r, attempt->how))
         verdict.error = no_upstream();
     r->req->why = verdict.name;
@@ -247,24 +251,24 @@ static void fail_error_line(struct relay *r, str text)
     fail_attempt(r, &attempt);
 }
 
+/* A native object was no answer. */
+static void fail_native(struct relay *r, enum native_step step, const struct native *native)
+{
+    if (step == NATIVE_ERROR)
+        fail_error_line(r, native->error);
+    else if (step == NATIVE_NOT_DONE)
+        fail_how(r, ATTEMPT_NOT_DONE, STR(""));
+    else
+        fail_how(r, ATTEMPT_MALFORMED, str_z(native->info.text));
+}
+
 /* Takes one native line; false when the relay is over. */
 static bool take_line(struct relay *r, str text)
 {
     struct worker *w = r->worker;
-    struct ollama_line line;
-    struct err_info info = {0};
+    struct native native = {.text = text, .scratch = &w->scratch};
     arena_reset(&w->scratch);
-    if (ollama_line_decode(&w->scratch, text, &line, &info) != ERR_OK) {
-        send_out(r);
-        fail_how(r, ATTEMPT_MALFORMED, str_z(info.text));
-        return false;
-    }
-    if (line.has_error) {
-        send_out(r);
-        fail_error_line(r, line.error);
-        return false;
-    }
-    enum chat_step step = r->dialect->line(&r->answer, &line, &w->out);
+    enum native_step step = r->dialect->line(&r->answer, &native, &w->out);
     if (!buf_ok(&w->out)) {
         // What is in there ends anywhere: nothing of it may go out.
         buf_reset(&w->out);
@@ -272,18 +276,21 @@ static bool take_line(struct relay *r, str text)
         return false;
     }
     switch (step) {
-    case CHAT_STEP_NOTHING:
-        break;
-    case CHAT_STEP_USEFUL:
+    case NATIVE_NOTHING:
+        return true;
+    case NATIVE_USEFUL:
         r->useful = true;
-        break;
-    case CHAT_STEP_FINISHED:
+        return true;
+    case NATIVE_FINISHED:
         note(r, UPSTREAM_ANSWERED);
         finish_stream(r);
         linger(r);
         return false;
+    default:
+        send_out(r);
+        fail_native(r, step, &native);
+        return false;
     }
-    return true;
 }
 
 static void stream_body(struct relay *r, str data)
@@ -317,26 +324,17 @@ static void end_stream(struct relay *r)
 static void end_whole(struct relay *r)
 {
     struct worker *w = r->worker;
-    struct ollama_line object;
-    struct err_info info = {0};
+    struct native native = {.text = buf_str(&r->gathered), .scratch = &w->scratch};
     if (r->gathered.len == 0) {
         fail_how(r, ATTEMPT_CUT, STR("the answer is empty"));
         return;
     }
     arena_reset(&w->scratch);
-    if (ollama_line_decode(&w->scratch, buf_str(&r->gathered), &object, &info) != ERR_OK) {
-        fail_how(r, ATTEMPT_MALFORMED, str_z(info.text));
+    enum native_step step = r->dialect->whole(&r->answer, &native, &w->out);
+    if (step != NATIVE_FINISHED) {
+        fail_native(r, step, &native);
         return;
     }
-    if (object.has_error) {
-        fail_error_line(r, object.error);
-        return;
-    }
-    if (!object.done) {
-        fail_how(r, ATTEMPT_NOT_DONE, STR(""));
-        return;
-    }
-    r->dialect->whole(&r->answer, &object, &w->out);
     if (!buf_ok(&w->out)) {
         buf_reset(&w->out);
         fail_how(r, ATTEMPT_MALFORMED, STR("the answer is too large to be passed on"));

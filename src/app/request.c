@@ -47,6 +47,22 @@ static void set_id(struct request *r, const struct http1_message *m)
     r->id = trace_request_id_ok(wanted) ? keep(r, wanted) : request_random_id(r->id_room);
 }
 
+/* Behind a proxy that we trust, the caller is who it says: the log then names that address. */
+static void set_caller(struct request *r, const struct http1_message *m)
+{
+    const struct cidr_list *trusted = &r->snapshot->config->trust_proxy;
+    const struct sockaddr *peer = exchange_peer_addr(r->x);
+    if (trusted->n == 0 || !cidr_list_has(trusted, peer))
+        return;
+    struct sockaddr_storage caller;
+    char text[ADDRESS_TEXT_BYTES];
+    arena_reset(&r->worker->scratch);
+    str forwarded = http1_join(&r->worker->scratch, m, STR("x-forwarded-for"));
+    address_of_caller(peer, forwarded, trusted, &caller);
+    address_text((const struct sockaddr *)&caller, text);
+    r->caller = keep(r, str_z(text));
+}
+
 struct request *request_new(struct worker *w, struct exchange *x)
 {
     struct request *r = pool_take_zeroed(loop_pool(w->loop), sizeof(*r));
@@ -56,6 +72,7 @@ struct request *request_new(struct worker *w, struct exchange *x)
     r->snapshot = snapshot_acquire(w->snapshot);
     r->method = m->method;
     set_id(r, m);
+    set_caller(r, m);
     list_init(&r->link);
     list_append(&w->requests, &r->link);
     return r;
@@ -70,6 +87,7 @@ void request_free(struct request *r)
         drop(r, &r->id);
     drop(r, &r->model);
     drop(r, &r->origin);
+    drop(r, &r->caller);
     pool_give(pool_of(r), r, sizeof(*r));
 }
 
@@ -224,7 +242,8 @@ void request_log(const struct request *r, enum exchange_end how)
 {
     // A caller who left before an answer began is logged as nginx's users know it.
     int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
-    log_info("request", LOG_STR("id", r->id), LOG_STR("peer", exchange_peer(r->x)),
+    log_info("request", LOG_STR("id", r->id),
+             LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
              LOG_STR("method", http1_method_name(r->method)),
              LOG_STR("route", route_info(r->route)->name), LOG_STR("model", r->model),
              LOG_INT("status", status), LOG_INT("in", exchange_received_bytes(r->x)),

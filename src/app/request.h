@@ -37,6 +37,7 @@ struct request {
     const char *why;           // static: what ended it, for the log; NULL: nothing special
     str id;                    // in id_room, or owned
     str model;                 // owned; p NULL: none
+    str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
     int upstream_status;       // of the last attempt; 0: none
     enum route route;

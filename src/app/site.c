@@ -159,6 +159,12 @@ static bool gate_closes(struct gate *g)
     return false;
 }
 
+/* Whether BODY_LIMIT holds for it. */
+static bool has_large_body(enum route route)
+{
+    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
+}
+
 static void on_head(void *app, struct exchange *x)
 {
     struct worker *w = app;
@@ -178,7 +184,7 @@ static void on_head(void *app, struct exchange *x)
     }
     if (gate_closes(&g))
         return;
-    if (r->route != ROUTE_CHAT)
+    if (!has_large_body(r->route))
         exchange_allow_body(x, SMALL_BODY_BYTES);
     else if (budget_is_short())
         request_refuse_for_now(r);
@@ -202,6 +208,12 @@ static void on_request(void *app, struct exchange *x)
         break;
     case ROUTE_CHAT:
         relay_start(r, &DIALECT_CHAT);
+        break;
+    case ROUTE_COMPLETIONS:
+        relay_start(r, &DIALECT_COMPLETIONS);
+        break;
+    case ROUTE_EMBEDDINGS:
+        relay_start(r, &DIALECT_EMBEDDINGS);
         break;
     default:
         assert(!"gate_closes() lets nothing else in");

@@ -70,7 +70,8 @@ static enum err load_config(struct config *old, struct config **ret, struct err_
         struct config_reload reload = {.old = old, .sources = &sources, .kept = warn_kept};
         e = old == NULL ? config_load(&sources, ret, info) : config_reload(&reload, ret, info);
     }
-    crypto_wipe(dotenv.p, dotenv.len);
+    if (dotenv.p != NULL)
+        crypto_wipe(dotenv.p, dotenv.len);
     buf_release(&dotenv);
     return e;
 }
@@ -97,6 +98,8 @@ static enum err check_file(const char *name, str path, struct err_info *info)
 static enum err blame(enum err e, const char *name, struct err_info *info)
 {
     char why[sizeof(info->text)];
+    if (info == NULL)
+        return e;
     memcpy(why, info->text, sizeof(why));
     return err_set(info, e, "bad setting %s: %.200s", name, why);
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 16 };
+#define LANES ((size_t)16)
 
 typedef int8_t lanes __attribute__((vector_size(16)));
 

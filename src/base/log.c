@@ -36,8 +36,6 @@ static struct {
 } logger = {
     .lowest = LOG_ERROR + 1,
     .mutex = PTHREAD_MUTEX_INITIALIZER,
-    .wake = PTHREAD_COND_INITIALIZER,
-    .done = PTHREAD_COND_INITIALIZER,
 };
 
 /* Output that stops at the end of the line's room; two bytes stay free for the line's end. */
@@ -270,7 +268,7 @@ static void write_all(const char *p, size_t len)
 static void wait_locked(void)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)IDLE_WAIT_MS * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
@@ -306,10 +304,24 @@ static void *run(void *arg)
     return arg;
 }
 
+/* Made once and kept: a worker that is still about may be writing when the thread has ended. */
+static void make_ring(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); // the wall clock may jump
+    pthread_cond_init(&logger.wake, &attr);
+    pthread_cond_init(&logger.done, &attr);
+    pthread_condattr_destroy(&attr);
+    logger.ring = xmalloc(RING_BYTES);
+}
+
 void log_start(int fd)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_ring);
     logger.fd = fd;
-    logger.ring = xmalloc(RING_BYTES);
+    logger.stopping = logger.ended = false;
     if (pthread_create(&logger.thread, NULL, run, NULL) != 0)
         abort();
     atomic_store(&logger.running, true);
@@ -320,7 +332,7 @@ void log_stop(void)
     if (!atomic_exchange(&logger.running, false))
         return;
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 1;
     pthread_mutex_lock(&logger.mutex);
     logger.stopping = true;
@@ -332,8 +344,6 @@ void log_stop(void)
     pthread_mutex_unlock(&logger.mutex);
     if (ended) {
         pthread_join(logger.thread, NULL);
-        free(logger.ring);
-        logger.ring = NULL;
     } else {
         pthread_detach(logger.thread); // its output is stuck; the process is about to end
     }

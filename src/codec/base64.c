@@ -2,7 +2,7 @@
 
 #include "base/lanes.h"
 
-enum { BLOCK = 4 * LANES }; // as many as are looked at between two branches
+#define BLOCK (4 * LANES) // as many as are looked at between two branches
 
 static bool is_digit(char c)
 {

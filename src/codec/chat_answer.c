@@ -24,7 +24,7 @@ static const struct {
     {STR_C("length"), STR_C("length")},
 };
 
-static str finish_reason(str done_reason, bool has_calls)
+str answer_finish_reason(str done_reason, bool has_calls)
 {
     str reason = STR("stop");
     for (size_t i = 0; i < COUNT_OF(FINISH_REASONS); i++) {
@@ -34,7 +34,7 @@ static str finish_reason(str done_reason, bool has_calls)
     return has_calls && !str_eq(reason, STR("length")) ? STR("tool_calls") : reason;
 }
 
-static void put_usage(struct buf *out, const struct ollama_line *line)
+void answer_put_usage(struct buf *out, const struct ollama_line *line)
 {
     buf_append(out, STR("\"usage\":{\"prompt_tokens\":"));
     buf_append_u64(out, line->prompt_tokens);
@@ -45,8 +45,7 @@ static void put_usage(struct buf *out, const struct ollama_line *line)
     buf_append_char(out, '}');
 }
 
-/* `{"id":…` up to the choices, of a chunk or of a whole answer. */
-static void put_head(struct buf *out, const struct answer_head *head, str object)
+void answer_put_head(struct buf *out, const struct answer_head *head, str object)
 {
     buf_append(out, STR("{\"id\":"));
     json_put_string(out, head->id);
@@ -131,7 +130,7 @@ void chat_stream_init(struct chat_stream *s, const struct answer_head *head)
     sse_open(&s->head);
     s->id_at = (uint32_t)s->head.len + sizeof("{\"id\":\"") - 1;
     s->id_len = (uint32_t)head->id.len;
-    put_head(&s->head, head, STR("chat.completion.chunk"));
+    answer_put_head(&s->head, head, STR("chat.completion.chunk"));
     s->choices_at = (uint32_t)s->head.len;
     buf_append(&s->head, STR("{\"index\":0,\"delta\":{"));
     s->delta_at = (uint32_t)s->head.len;
@@ -300,13 +299,13 @@ static void stream_finish(struct chat_stream *s, const struct ollama_line *line,
 {
     open_delta(s, out);
     buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":"));
-    json_put_string(out, finish_reason(line->done_reason, s->n_calls > 0));
+    json_put_string(out, answer_finish_reason(line->done_reason, s->n_calls > 0));
     buf_append_char(out, '}');
     close_chunk(s, out);
     if (s->include_usage) {
         buf_append(out, str_head(buf_str(&s->head), s->choices_at));
         buf_append(out, STR("],"));
-        put_usage(out, line);
+        answer_put_usage(out, line);
         buf_append_char(out, '}');
         sse_close(out);
     }
@@ -401,15 +400,15 @@ void chat_answer_encode(const struct answer_head *head, const struct ollama_line
                         struct buf *out)
 {
     assert(!line->has_error);
-    put_head(out, head, STR("chat.completion"));
+    answer_put_head(out, head, STR("chat.completion"));
     buf_append(out, STR("{\"index\":0,\"message\":"));
     put_message(out, head, line);
     buf_append(out, STR(",\"logprobs\":"));
     struct logprobs lp = logprobs_of(line->logprobs);
     logprobs_put(out, &lp, SIZE_MAX);
     buf_append(out, STR(",\"finish_reason\":"));
-    json_put_string(out, finish_reason(line->done_reason, line->tool_calls != NULL));
+    json_put_string(out, answer_finish_reason(line->done_reason, line->tool_calls != NULL));
     buf_append(out, STR("}],"));
-    put_usage(out, line);
+    answer_put_usage(out, line);
     buf_append_char(out, '}');
 }

@@ -42,6 +42,15 @@ struct answer_head {
     enum reasoning_field reasoning;
 };
 
+/* `{"id":…` up to `"choices":[`, of a chunk or of a whole answer. */
+void answer_put_head(struct buf *out, const struct answer_head *head, str object);
+
+/* `"usage":{…}` */
+void answer_put_usage(struct buf *out, const struct ollama_line *line);
+
+/* OpenAI's name for a native end. */
+str answer_finish_reason(str done_reason, bool has_calls);
+
 struct chat_stream {
     struct buf head; // owns `data: {"id":…,"choices":[{"index":0,"delta":{"content":"`
     uint32_t id_at;  // the id inside of it

@@ -1,6 +1,6 @@
 #include "codec/json_scan.h"
 
-enum { BLOCK = 4 * LANES }; // as many as are looked at between two branches
+#define BLOCK (4 * LANES) // as many as are looked at between two branches
 
 /* Of which bytes a run consists; known where it is used, so that no call remains. */
 typedef lanes stops(lanes v);
@@ -10,12 +10,12 @@ typedef lanes stops(lanes v);
 /* For 8 <= s.len < LANES: the first and the last eight bytes, which overlap. */
 INLINE size_t run_of_two_halves(str s, stops *stop)
 {
-    enum { HALF = LANES / 2 };
+    const size_t half = LANES / 2;
     char both[LANES];
-    memcpy(both, s.p, HALF);
-    memcpy(both + HALF, s.p + s.len - HALF, HALF);
+    memcpy(both, s.p, half);
+    memcpy(both + half, s.p + s.len - half, half);
     size_t n = lanes_first(stop(lanes_load(both)));
-    return n < HALF ? n : n + s.len - LANES;
+    return n < half ? n : n + s.len - LANES;
 }
 
 /* For s.len < LANES / 2: before zeros, which stop every run. */

@@ -124,7 +124,8 @@ str json_shape_copy(struct arena *a, const struct json_shape *shape, str text, s
 size_t json_shape_offset(const struct json_shape *shape, size_t at)
 {
     size_t cut_bytes = 0;
-    for (size_t i = 0; i < shape->n_cuts && shape->cuts[i].at <= at; i++)
+    // Behind an opening quote is the string's begin: the parser finds no fault at its end.
+    for (size_t i = 0; i < shape->n_cuts && shape->cuts[i].at < at; i++)
         cut_bytes += shape->cuts[i].len;
     return at + cut_bytes;
 }

@@ -23,40 +23,30 @@ static size_t escape_at(const char *p, size_t left)
 /* The two-byte escape's letter for a one-byte character, or 0. */
 static char short_escape(char c)
 {
-    switch (c) {
-    case '"':
-        return '"';
-    case '\\':
-        return '\\';
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return 0;
-    }
+    static const char LETTERS[256] = {
+        ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+        ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+    };
+    return LETTERS[(unsigned char)c];
 }
 
-static void put_escape(struct buf *out, const char *p, size_t len)
+/* Appends the escape of a character of one byte. */
+static void put_short(struct buf *out, char c)
 {
     static const char HEX[] = "0123456789abcdef";
-    char letter = len == 1 ? short_escape(p[0]) : 0;
-    if (letter != 0) {
-        buf_append(out, str_of((char[]){'\\', letter}, 2));
-    } else if (len == 1) {
-        char text[] = {'\\', 'u', '0', '0', HEX[(p[0] >> 4) & 15], HEX[p[0] & 15]};
-        buf_append(out, str_of(text, sizeof(text)));
-    } else if (len == 2) {
+    char letter = short_escape(c);
+    char text[] = {'\\', 'u', '0', '0', HEX[(c >> 4) & 15], HEX[c & 15]};
+    text[1] = letter != 0 ? letter : 'u';
+    buf_append(out, str_of(text, letter != 0 ? 2 : sizeof(text)));
+}
+
+/* Appends the escape of the line end of more than one byte at `p`. */
+static void put_long(struct buf *out, const char *p, size_t len)
+{
+    if (len == 2)
         buf_append(out, STR("\\u0085"));
-    } else {
+    else
         buf_append(out, (unsigned char)p[2] == 0xA8 ? STR("\\u2028") : STR("\\u2029"));
-    }
 }
 
 /* The number of bytes before the first that is ASCII, not UTF-8, or to be escaped. */
@@ -72,15 +62,24 @@ static size_t foreign_run(str s)
     return i;
 }
 
-/* Appends what a run has stopped at: a character to be escaped, or a byte that is none. */
+/*
+ * Appends what runs have stopped at, if it is a character to be escaped or a byte that is none;
+ * returns its length. Behind foreign letters it may be plain text again, and 0.
+ */
 static size_t put_special(struct buf *out, str s)
 {
+    if ((unsigned char)s.p[0] < 0x80) {
+        if (escape_at(s.p, 1) == 0)
+            return 0;
+        put_short(out, s.p[0]);
+        return 1;
+    }
     size_t n = utf8_sequence(s);
     if (n == 0) {
         buf_append(out, REPLACEMENT);
         return 1;
     }
-    put_escape(out, s.p, n);
+    put_long(out, s.p, n);
     return n;
 }
 
@@ -88,11 +87,11 @@ void json_put_escaped(struct buf *out, str s)
 {
     while (s.len > 0) {
         size_t run = json_plain_run(s);
-        run += foreign_run(str_skip(s, run));
+        if (run < s.len && (unsigned char)s.p[run] >= 0x80)
+            run += foreign_run(str_skip(s, run));
         buf_append(out, str_head(s, run));
         s = str_skip(s, run);
-        // Behind foreign letters more plain text may follow, which needs no escape.
-        if (s.len > 0 && (escape_at(s.p, s.len) > 0 || (unsigned char)s.p[0] >= 0x80))
+        if (s.len > 0)
             s = str_skip(s, put_special(out, s));
     }
 }

@@ -38,21 +38,6 @@ static bool take_plain(struct cursor *c, str *ret)
     return true;
 }
 
-/* The length of the string that is left, escapes and all; SIZE_MAX if it does not end. */
-static size_t raw_length(const struct cursor *c)
-{
-    size_t n = 0;
-    while (n < left(c)) {
-        n += json_string_run(str_of(c->at + n, left(c) - n));
-        if (n == left(c) || (c->at[n] != '"' && c->at[n] != '\\'))
-            return SIZE_MAX;
-        if (c->at[n] == '"')
-            return n;
-        n += 2;
-    }
-    return SIZE_MAX;
-}
-
 /* A character of the Basic Multilingual Plane, which is no surrogate, as UTF-8. */
 static size_t put_utf8(char *out, unsigned unit)
 {
@@ -86,52 +71,56 @@ static int code_unit(str digits)
     return unit >= 0xD800 && unit < 0xE000 ? -1 : unit;
 }
 
+/* What a backslash and `letter` stand for, or 0. */
+static char meaning_of(char letter)
+{
+    static const char MEANINGS[256] = {
+        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+    };
+    return MEANINGS[(unsigned char)letter];
+}
+
 /* Takes the escape at the start of `*in`; the bytes it stands for, or 0 if it is not simple. */
 static size_t unescape_one(str *in, char *out)
 {
-    static const char LETTERS[] = "\"\\/bfnrt";
-    static const char MEANINGS[] = "\"\\/\b\f\n\r\t";
-    if (in->len < 2)
+    if (in->len < 2 || in->p[0] != '\\')
         return 0;
     if (in->p[1] == 'u') {
         int unit = code_unit(str_skip(*in, 2));
         *in = str_skip(*in, 6);
         return unit < 0 ? 0 : put_utf8(out, (unsigned)unit);
     }
-    const char *letter = memchr(LETTERS, in->p[1], sizeof(LETTERS) - 1);
-    if (letter == NULL)
-        return 0;
+    out[0] = meaning_of(in->p[1]);
     *in = str_skip(*in, 2);
-    out[0] = MEANINGS[letter - LETTERS];
-    return 1;
+    return out[0] != 0;
 }
 
 /* A string with escapes, none of which makes it longer. */
 static bool take_escaped(struct cursor *c, struct arena *a, str *ret)
 {
-    size_t raw = raw_length(c);
-    char *out = raw != SIZE_MAX ? arena_alloc(a, raw) : NULL;
+    str in = str_of(c->at, left(c));
+    char *out = arena_alloc(a, in.len);
     if (out == NULL)
         return false;
-    str in = str_of(c->at, raw);
-    size_t n = 0;
-    while (in.len > 0) {
+    for (size_t n = 0;;) {
         size_t plain = json_string_run(in);
         memcpy(out + n, in.p, plain);
         n += plain;
         in = str_skip(in, plain);
-        if (in.len == 0)
-            break;
+        if (in.len > 0 && in.p[0] == '"') {
+            *ret = str_of(out, n);
+            c->at = in.p + 1;
+            return true;
+        }
         size_t more = unescape_one(&in, out + n);
         if (more == 0)
             return false;
         n += more;
     }
-    *ret = str_of(out, n);
-    c->at += raw + 1;
-    return true;
 }
 
+/* A string with or without. */
 static bool take_string(struct cursor *c, struct arena *a, str *ret)
 {
     return take_plain(c, ret) || take_escaped(c, a, ret);
@@ -177,6 +166,8 @@ static bool take_end(struct cursor *c, struct ollama_line *line)
 
 bool ollama_line_fast(struct arena *a, str text, struct ollama_line *ret)
 {
+    if (text.len == 0) // it may be NULL then
+        return false;
     struct cursor c = {text.p, text.p + text.len};
     struct ollama_line line = {0};
     str ignored;

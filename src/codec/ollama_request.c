@@ -238,6 +238,30 @@ static void put_format(struct buf *out, const struct chat_request *req)
         json_put_value(out, req->schema);
 }
 
+/* What chat and generate have in common, behind their own members. */
+static void put_common(struct buf *out, const struct chat_request *req,
+                       const struct ollama_defaults *defaults)
+{
+    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
+        buf_append(out, KEY("options"));
+        put_options(out, req, defaults);
+    }
+    put_logprobs(out, req);
+    if (req->think.len > 0) {
+        buf_append(out, KEY("think"));
+        buf_append(out, req->think);
+    }
+    if (req->keep_alive != NULL) {
+        buf_append(out, KEY("keep_alive"));
+        json_put_value(out, req->keep_alive);
+    }
+}
+
+static void put_stream(struct buf *out, bool stream)
+{
+    buf_append(out, stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
+}
+
 /* Takes the memory of most bodies at once; growing with the text would copy it several times. */
 static void make_room(struct buf *out, const struct chat_request *req)
 {
@@ -260,18 +284,53 @@ void ollama_chat_encode(const struct chat_request *req, const struct ollama_defa
     put_text(out, STR("{\"model\":"), req->model);
     buf_append(out, KEY("messages"));
     put_messages(out, req);
-    buf_append(out, req->stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
+    put_stream(out, req->stream);
     put_format(out, req);
     if (req->n_tools > 0)
         put_tools(out, req);
-    if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
-        buf_append(out, KEY("options"));
-        put_options(out, req, defaults);
+    put_common(out, req, defaults);
+    buf_append_char(out, '}');
+}
+
+void ollama_generate_encode(const struct completion_request *req,
+                            const struct ollama_defaults *defaults, struct buf *out)
+{
+    put_text(out, STR("{\"model\":"), req->common.model);
+    put_text(out, KEY("prompt"), req->prompt);
+    if (req->suffix.len > 0)
+        put_text(out, KEY("suffix"), req->suffix);
+    put_stream(out, req->common.stream);
+    if (req->raw)
+        buf_append(out, STR(",\"raw\":true"));
+    put_common(out, &req->common, defaults);
+    buf_append_char(out, '}');
+}
+
+/* An empty text by itself gets no vector from Ollama; in a list it does. */
+static void put_input(struct buf *out, const struct json *input)
+{
+    if (json_kind(input) == JSON_STRING && json_str(input).len == 0)
+        buf_append(out, STR("[\"\"]"));
+    else
+        json_put_value(out, input);
+}
+
+void ollama_embed_encode(const struct embedding_request *req, struct buf *out)
+{
+    put_text(out, STR("{\"model\":"), req->model);
+    buf_append(out, KEY("input"));
+    put_input(out, req->input);
+    if (req->truncate != NULL) {
+        buf_append(out, KEY("truncate"));
+        json_put_value(out, req->truncate);
     }
-    put_logprobs(out, req);
-    if (req->think.len > 0) {
-        buf_append(out, KEY("think"));
-        buf_append(out, req->think);
+    if (req->dimensions > 0) {
+        buf_append(out, KEY("dimensions"));
+        buf_append_i64(out, req->dimensions);
+    }
+    if (req->options != NULL) {
+        buf_append(out, KEY("options"));
+        json_put_value(out, req->options);
     }
     if (req->keep_alive != NULL) {
         buf_append(out, KEY("keep_alive"));

@@ -350,24 +350,59 @@ static enum err decode_messages(const struct decoder *d)
     return openai_messages_decode(d->a, d->fields[FIELD_MESSAGES], d->req, d->fault);
 }
 
+typedef enum err decode_step(const struct decoder *d);
+
+static enum err run_steps(const struct json *body, struct decoder *d, decode_step *const *steps,
+                          size_t n)
+{
+    enum err err = ERR_OK;
+    json_pick(body, FIELD_KEYS, N_FIELDS, d->fields);
+    for (size_t i = 0; i < n && err == ERR_OK; i++)
+        err = steps[i](d);
+    return err;
+}
+
 enum err openai_chat_decode(struct arena *a, const struct json *body, struct chat_request *ret,
                             struct openai_fault *fault)
 {
-    static enum err (*const STEPS[])(const struct decoder *) = {
+    static decode_step *const STEPS[] = {
         decode_model,    decode_messages, decode_stream,      decode_options,
         decode_stop,     decode_format,   decode_tools,       decode_think,
         decode_logprobs, decode_native,   decode_unsupported,
     };
     struct chat_request req = {0};
     struct decoder d = {.a = a, .req = &req, .fault = fault};
-    json_pick(body, FIELD_KEYS, N_FIELDS, d.fields);
-    for (size_t i = 0; i < COUNT_OF(STEPS); i++) {
-        enum err err = STEPS[i](&d);
-        if (err != ERR_OK)
-            return err;
-    }
-    *ret = req;
-    return ERR_OK;
+    enum err err = run_steps(body, &d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_common_decode(struct arena *a, const struct json *body, struct chat_request *ret,
+                              struct openai_fault *fault)
+{
+    static decode_step *const STEPS[] = {
+        decode_model, decode_stream, decode_options,     decode_stop,
+        decode_think, decode_native, decode_unsupported,
+    };
+    struct chat_request req = {0};
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    enum err err = run_steps(body, &d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_model_decode(struct arena *a, const struct json *body, str *ret,
+                             struct openai_fault *fault)
+{
+    struct chat_request req = {0};
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    d.fields[FIELD_MODEL] = json_get(body, FIELD_KEYS[FIELD_MODEL]);
+    enum err err = decode_model(&d);
+    if (err == ERR_OK)
+        *ret = req.model;
+    return err;
 }
 
 enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct json **ret,

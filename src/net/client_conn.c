@@ -237,6 +237,8 @@ static int on_message_head(void *arg, const struct http1_message *m)
     c->has_head = true;
     c->keep = m->keep_alive;
     call_drop_request(call);
+    if (m->chunked)
+        stream_expect_many(c->stream);
     call->events->on_head(call->arg, m);
     return c->call == call ? 0 : STOP;
 }

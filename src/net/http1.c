@@ -286,6 +286,7 @@ static str trimmed(str value)
 static void cut_head(struct http1 *h)
 {
     struct http1_head_store *store = h->head;
+    assert(store != NULL);
     struct http1_message *m = &store->message;
     struct http1_field *fields = (void *)(store->text + align_field(store->len));
     const char *at = store->text, *end = store->text + store->len;
@@ -315,6 +316,7 @@ static bool framing_agrees(struct http1 *h, const struct http1_message *m)
 
 static void check_head(struct http1 *h)
 {
+    assert(h->head != NULL);
     struct http1_message *m = &h->head->message;
     const llhttp_t *machine = machine_of(h);
     check_first_line(h);

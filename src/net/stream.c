@@ -1,6 +1,7 @@
 #include "net/stream.h"
 
-#include <dirent.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -20,16 +21,11 @@ static atomic_size_t descriptor_limit = 1024;
 
 void stream_count_descriptors(void)
 {
-    size_t n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    if (dir != NULL) {
-        while (readdir(dir) != NULL)
-            n++;
-        closedir(dir);
-        n = n > 3 ? n - 3 : 0; // ".", ".." and the directory itself
-    } else {
-        n = 64; // no /proc: a guess on the safe side
-    }
+    uv_fs_t request;
+    int entries = uv_fs_scandir(NULL, &request, "/proc/self/fd", 0, NULL);
+    uv_fs_req_cleanup(&request);
+    // The look itself takes one. No /proc: a guess on the safe side.
+    size_t n = entries > 0 ? (size_t)entries - 1 : 64;
     size_t streams = atomic_load(&streams_open);
     atomic_store(&other_descriptors, n > streams ? n - streams : 0);
 
@@ -370,6 +366,14 @@ void stream_start_tls(struct stream *s, struct tls_context *tls, str name, str r
         s->note = "the TLS handshake cannot be started";
         stream_tell_failure_later(s);
     }
+}
+
+void stream_expect_many(struct stream *s)
+{
+    uv_os_fd_t fd;
+    const int off = 0;
+    if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 }
 
 /* ---- what is asked of a stream ---- */

@@ -1,6 +1,7 @@
 #include "net/stream.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -191,17 +192,51 @@ static void keep(struct stream *s, const str *parts, size_t n, size_t sent)
         fly(s);
 }
 
-/* Offers the parts to the socket; returns how many bytes it took. */
-static size_t try_parts(struct stream *s, const str *parts, size_t n)
+/* Copies the parts, one behind the other, to `to`. */
+static void join(char *to, const str *parts, size_t n)
 {
-    uv_buf_t bufs[MAX_PARTS];
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(to, parts[i].p, parts[i].len);
+        to += parts[i].len;
+    }
+}
+
+static ssize_t send_vector(int fd, const str *parts, size_t n)
+{
+    struct iovec vector[MAX_PARTS];
     assert(n <= MAX_PARTS);
     for (size_t i = 0; i < n; i++)
-        bufs[i] = uv_buf_init((char *)parts[i].p, (unsigned)parts[i].len);
-    int rc = uv_try_write((uv_stream_t *)&s->tcp, bufs, (unsigned)n);
-    if (rc < 0 && rc != UV_EAGAIN)
-        stream_fail_write(s, rc);
-    return rc > 0 ? (size_t)rc : 0;
+        vector[i] = (struct iovec){.iov_base = (char *)parts[i].p, .iov_len = parts[i].len};
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = n};
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/*
+ * Offers the parts to the socket; returns how many bytes it took. Not by uv_try_write(): nothing
+ * is in the library's queue, and send() is what costs the kernel least. To put a few small parts
+ * together is cheaper than to have it gather them.
+ */
+static size_t try_parts(struct stream *s, const str *parts, size_t n, size_t total)
+{
+    char small[SMALL_BYTES];
+    uv_os_fd_t fd;
+    ssize_t sent;
+    if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) != 0)
+        return 0; // it is being closed
+    if (n > 1 && total <= sizeof(small))
+        join(small, parts, n);
+    do {
+        if (n == 1)
+            sent = send(fd, parts[0].p, parts[0].len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        else if (total <= sizeof(small))
+            sent = send(fd, small, total, MSG_NOSIGNAL | MSG_DONTWAIT);
+        else
+            sent = send_vector(fd, parts, n);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+        stream_fail_write(s, uv_translate_sys_error(errno));
+    return sent > 0 ? (size_t)sent : 0;
 }
 
 void stream_send_parts(struct stream *s, const str *parts, size_t n)
@@ -212,7 +247,7 @@ void stream_send_parts(struct stream *s, const str *parts, size_t n)
     if (total == 0)
         return;
     if (s->out == NULL)
-        sent = try_parts(s, parts, n);
+        sent = try_parts(s, parts, n, total);
     if (sent < total && s->write_error == 0)
         keep(s, parts, n, sent);
     if (stream_unsent(s) > STREAM_HIGH_BYTES)
@@ -242,15 +277,11 @@ static void write_tls(struct stream *s, const str *parts, size_t n)
         return;
     }
     char small[SMALL_BYTES];
-    size_t total = 0, at = 0;
+    size_t total = 0;
     for (size_t i = 0; i < n; i++)
         total += parts[i].len;
     char *joined = total <= sizeof(small) ? small : xmalloc(total);
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(joined + at, parts[i].p, parts[i].len);
-        at += parts[i].len;
-    }
+    join(joined, parts, n);
     send_encrypted(s, str_of(joined, total));
     if (joined != small)
         free(joined);
@@ -284,7 +315,7 @@ size_t stream_write_some(struct stream *s, str data)
             taken += piece.len;
             continue;
         }
-        size_t n = try_parts(s, &rest, 1);
+        size_t n = try_parts(s, &rest, 1, rest.len);
         taken += n;
         piece = str_head(str_skip(rest, n), PIECE_BYTES);
         if (piece.len > 0 && s->write_error == 0) {
