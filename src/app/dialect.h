@@ -18,6 +18,7 @@
 #include "codec/chat_answer.h"
 #include "codec/completion_answer.h"
 #include "codec/embedding_answer.h"
+#include "codec/ollama_request.h"
 #include "codec/openai_error.h"
 #include "core/config.h"
 
@@ -29,6 +30,7 @@ struct answer {
     char id[ANSWER_ID_BYTES]; // "chatcmpl-…", zero-terminated; empty: the route has none
     char *model;              // owned, zero-terminated
     struct answer_head head;  // borrows id and model
+    struct ollama_span think; // of the native request: where it asks the model to think
     union {
         struct chat_stream chat;             // DIALECT_CHAT, in use if `stream`
         struct completion_stream completion; // DIALECT_COMPLETIONS, in use if `stream`

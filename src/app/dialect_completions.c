@@ -17,7 +17,7 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
         return e;
 
     struct ollama_defaults defaults = {.num_ctx = config->default_num_ctx};
-    ollama_generate_encode(&req, &defaults, native);
+    ret->think = ollama_generate_encode(&req, &defaults, native);
     if (!buf_ok(native))
         return answer_too_large(fault);
     struct answer_wish wish = {.id_prefix = STR("cmpl-"),

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/catalog.h"
+#include "app/learn.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -22,6 +24,7 @@
 #define RETRY_AFTER_BYTES   64
 
 enum relay_state {
+    RELAY_ASKING,    // nothing is sent yet: whether the model can think is being learned
     RELAY_WAITING,   // for the head of the upstream's answer
     RELAY_STREAMING, // native lines become events as they come
     RELAY_GATHERING, // a whole answer, or the body of an error
@@ -42,7 +45,9 @@ struct relay {
     struct loop_timer deadline; // REQUEST_TIMEOUT, then STREAM_IDLE_TIMEOUT; or the tail's
     struct loop_timer beat;     // STREAM_START_TIMEOUT, then keep-alive comments
     struct buf native;          // the request, until an answer begins
-    str native_slice;           // the same, for the client
+    str native_slices[2];       // the same, for the client
+    struct learn_wait ask;      // in RELAY_ASKING
+    bool without_think;         // the request is sent without `think`
     struct buf gathered;
     size_t charged; // bytes of both that the budget counts
     struct ndjson lines;
@@ -69,6 +74,7 @@ void relay_free(struct relay *r)
     if (r == NULL)
         return;
     list_remove(&r->link);
+    learn_leave(&r->ask);
     client_cancel(r->call);
     loop_timer_cancel(loop_of(r), &r->deadline);
     loop_timer_cancel(loop_of(r), &r->beat);
@@ -159,16 +165,6 @@ static bool is_missing_local(const struct relay *r, enum attempt_end how)
     return how == ATTEMPT_NO_CONNECT && !config_of(r)->upstream_set;
 }
 
-static struct api_error no_upstream(void)
-{
-    struct api_error e = api_error_make(
-        503, STR("there is no upstream: no key was added, OLLAMA_BASE_URL is not set, and no "
-                 "Ollama answers at http://127.0.0.1:11434; start one there, or set "
-                 "OLLAMA_BASE_URL"));
-    e.code = "no_upstream";
-    return e;
-}
-
 static void note(struct relay *r, enum upstream_outcome outcome)
 {
     upstream_note(&r->worker->program->upstream, config_of(r), outcome, loop_now_ms(loop_of(r)));
@@ -210,8 +206,10 @@ static void fail_attempt(struct relay *r, const struct attempt *attempt)
     note(r, outcome_of(attempt, &verdict));
     if (str_eq(verdict.error.param, STR("messages"))) // as chat has it
         verdict.error.param = str_z(r->dialect->input_param);
+    if (verdict.host == HOST_LACKS_MODEL)
+        learn_doubt(r->worker, r->req->snapshot, r->answer.head.model);
     if (is_missing_local(r, attempt->how))
-        verdict.error = no_upstream();
+        verdict.error = upstream_none_error();
     r->req->why = verdict.name;
     log_debug("attempt_failed", LOG_STR("id", r->req->id), LOG_STR("why", str_z(verdict.name)),
               LOG_INT("status", attempt->status), LOG_STR("detail", attempt->detail));
@@ -225,6 +223,29 @@ static void fail_how(struct relay *r, enum attempt_end how, str detail)
     fail_attempt(r, &attempt);
 }
 
+/* Whether the request asks the model to think, and can be sent without that. */
+static bool may_drop_think(const struct relay *r)
+{
+    return r->answer.think.len > 0 && !r->without_think;
+}
+
+static void start_call(struct relay *r);
+
+/* The model cannot think, says the upstream: sends the same again without `think`. */
+static void call_without_think(struct relay *r)
+{
+    catalog_note_no_thinking(r->req->snapshot->catalog, r->answer.head.model,
+                             loop_now_ms(loop_of(r)));
+    client_cancel(r->call);
+    loop_put_back(loop_of(r), &r->gathered);
+    memset(r->retry_after, 0, sizeof(r->retry_after));
+    r->status = 0;
+    r->without_think = true;
+    r->state = RELAY_WAITING;
+    start_call(r);
+    charge(r);
+}
+
 /* The upstream answered with an error status; what it said about it is in `gathered`. */
 static void fail_status(struct relay *r)
 {
@@ -232,6 +253,12 @@ static void fail_status(struct relay *r)
     struct arena texts; // classify() uses the scratch arena itself
     arena_init(&texts, ARENA_SPARE_BYTES + ARENA_PER_BODY_BYTE * r->gathered.len);
     ollama_error_decode(&texts, buf_str(&r->gathered), &said);
+    if (r->status == 400 && may_drop_think(r) &&
+        str_icontains(said.text, STR("does not support thinking"))) {
+        arena_release(&texts);
+        call_without_think(r);
+        return;
+    }
     struct attempt attempt = attempt_of(r, ATTEMPT_STATUS);
     attempt.json = said.is_native;
     attempt.error_text = said.text;
@@ -356,7 +383,10 @@ static void on_head(void *arg, const struct http1_message *m)
     str wait = http1_find(m, STR("retry-after"));
     if (wait.len < sizeof(r->retry_after) && wait.len > 0)
         memcpy(r->retry_after, wait.p, wait.len); // zero-terminated: the relay began as zeroes
-    loop_put_back(loop_of(r), &r->native);
+    if (m->status != 400 || !may_drop_think(r)) { // else it may have to be sent once more
+        loop_put_back(loop_of(r), &r->native);
+        exchange_drop_request(r->req->x);
+    }
     charge(r);
     if (m->status == 200 && r->answer.stream) {
         r->state = RELAY_STREAMING;
@@ -409,6 +439,7 @@ static void on_done(void *arg)
         else
             fail_status(r);
         break;
+    case RELAY_ASKING:
     case RELAY_WAITING:
     case RELAY_TAIL:
         relay_free(r);
@@ -439,6 +470,8 @@ static void on_deadline(void *arg)
     struct relay *r = arg;
     if (r->state == RELAY_TAIL)
         relay_free(r);
+    else if (r->state == RELAY_ASKING)
+        start_call(r); // as it is: nobody knows
     else if (r->state == RELAY_GATHERING && r->status != 200)
         fail_status(r);
     else
@@ -450,6 +483,8 @@ static void on_beat(void *arg)
 {
     struct relay *r = arg;
     struct exchange *x = r->req->x;
+    if (r->state == RELAY_ASKING)
+        start_call(r); // it needs the head of the request, which goes now
     if (!exchange_begun(x))
         request_begin_stream(r->req);
     if (!exchange_congested(x))
@@ -473,6 +508,19 @@ void relay_shut_down(struct relay *r)
     fail_with(r, &error);
 }
 
+/* Cuts the native request into what is sent of it; returns the number of slices. */
+static size_t cut_native(struct relay *r)
+{
+    str all = buf_str(&r->native);
+    struct ollama_span think = r->answer.think;
+    r->native_slices[0] = all;
+    if (!r->without_think)
+        return 1;
+    r->native_slices[0] = str_head(all, think.at);
+    r->native_slices[1] = str_skip(all, think.at + think.len);
+    return 2;
+}
+
 static void start_call(struct relay *r)
 {
     static const struct client_events events = {on_head, on_body, on_done, on_fail};
@@ -480,6 +528,9 @@ static void start_call(struct relay *r)
     struct http1_field fields[2];
     size_t n = 0;
     struct arena *a = &r->worker->scratch;
+    learn_leave(&r->ask);
+    r->state = RELAY_WAITING;
+    arena_reset(a);
     str via = trace_via_append(a, http1_join(a, m, STR("via")), m->http10,
                                str_z(r->worker->program->pseudonym));
     if (via.p != NULL)
@@ -488,7 +539,7 @@ static void start_call(struct relay *r)
     if (trace_parent_ok(parent))
         fields[n++] = (struct http1_field){STR("traceparent"), parent};
 
-    r->native_slice = buf_str(&r->native);
+    size_t n_slices = cut_native(r);
     struct client_request request = {
         .url = upstream_url(config_of(r)),
         .method = STR("POST"),
@@ -496,13 +547,45 @@ static void start_call(struct relay *r)
         .content_type = STR("application/json"),
         .fields = fields,
         .n_fields = n,
-        .body = &r->native_slice,
-        .n_body = 1,
+        .body = r->native_slices,
+        .n_body = n_slices,
     };
     loop_timer_set(loop_of(r), &r->deadline, config_of(r)->request_timeout_ms);
-    if (r->answer.stream && config_of(r)->stream_start_timeout_ms > 0)
-        loop_timer_set(loop_of(r), &r->beat, config_of(r)->stream_start_timeout_ms);
     r->call = client_start(r->worker->client, &request, &events, r);
+    if (!may_drop_think(r))
+        exchange_drop_request(
+            r->req->x); // its head has served; fields for the upstream were copied
+}
+
+static bool knows_think(struct relay *r, struct catalog_ability *ret)
+{
+    *ret = catalog_thinks(r->req->snapshot->catalog, r->answer.head.model, loop_now_ms(loop_of(r)));
+    r->without_think = ret->answer == CATALOG_NO;
+    return !ret->ask;
+}
+
+static void on_learned(void *arg, const struct learned *learned)
+{
+    struct relay *r = arg;
+    struct catalog_ability ability;
+    (void)learned;
+    (void)knows_think(r, &ability);
+    start_call(r);
+}
+
+/* Whether the model can think must be learned first; false: it need not, or cannot be. */
+static bool ask_first(struct relay *r)
+{
+    struct catalog_ability ability;
+    uint64_t worth_ms;
+    if (!may_drop_think(r) || knows_think(r, &ability))
+        return false;
+    struct learn_wait *wait = ability.wait ? &r->ask : NULL;
+    if (!learn_model(r->worker, r->req->snapshot, r->answer.head.model, wait, &worth_ms) ||
+        wait == NULL || worth_ms == 0)
+        return false;
+    loop_timer_set(loop_of(r), &r->deadline, worth_ms);
+    return true;
 }
 
 /*
@@ -552,6 +635,7 @@ void relay_start(struct request *req, const struct dialect *dialect)
     r->dialect = dialect;
     loop_timer_init(&r->deadline, on_deadline, r);
     loop_timer_init(&r->beat, on_beat, r);
+    learn_wait_init(&r->ask, on_learned, r);
     buf_init(&r->native, 2 * (size_t)config_of(r)->body_limit_bytes + ARENA_SPARE_BYTES);
     ndjson_init(&r->lines, NDJSON_LINE_MAX);
     req->relay = r;
@@ -562,11 +646,13 @@ void relay_start(struct request *req, const struct dialect *dialect)
     charge(r);
     request_set_model(req, r->answer.head.model);
     if (!upstream_may_try(&w->program->upstream, config_of(r), loop_now_ms(w->loop))) {
-        struct api_error error = no_upstream();
+        struct api_error error = upstream_none_error();
         req->why = "no_upstream";
         fail_with(r, &error);
         return;
     }
-    start_call(r);
-    exchange_drop_request(req->x); // its head has served; fields for the upstream were copied
+    if (r->answer.stream && config_of(r)->stream_start_timeout_ms > 0)
+        loop_timer_set(loop_of(r), &r->beat, config_of(r)->stream_start_timeout_ms);
+    if (!ask_first(r))
+        start_call(r);
 }

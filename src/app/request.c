@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/models.h"
 #include "app/relay.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -81,6 +82,7 @@ struct request *request_new(struct worker *w, struct exchange *x)
 void request_free(struct request *r)
 {
     relay_free(r->relay);
+    models_wait_free(r->wait);
     list_remove(&r->link);
     snapshot_release(r->snapshot);
     if (r->id.p != r->id_room)

@@ -23,6 +23,7 @@
 #include "core/target.h"
 #include "net/server.h"
 
+struct models_wait;
 struct relay;
 
 #define REQUEST_MODEL_BYTES     64 // of a model's name in the log
@@ -34,6 +35,7 @@ struct request {
     struct snapshot *snapshot; // a counted reference: the settings it began with
     struct list link;          // in worker->requests
     struct relay *relay;       // owned; NULL unless an upstream is involved
+    struct models_wait *wait;  // owned; NULL: it waits for nothing of models.c
     const char *why;           // static: what ended it, for the log; NULL: nothing special
     str id;                    // in id_room, or owned
     str model;                 // owned; p NULL: none

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "app/learn.h"
+#include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
 #include "app/status.h"
@@ -117,7 +119,7 @@ static void refuse_token(struct gate *g)
 /* Routes that have a name already, and no answer yet, are as unknown as all others. */
 static bool is_served(enum route route)
 {
-    return route == ROUTE_ROOT || route == ROUTE_HEALTH || route == ROUTE_V1 || route == ROUTE_CHAT;
+    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS && route != ROUTE_ADMIN;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -215,9 +217,17 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_EMBEDDINGS:
         relay_start(r, &DIALECT_EMBEDDINGS);
         break;
+    case ROUTE_MODELS:
+        models_reply_list(r);
+        break;
+    case ROUTE_MODEL:
+        models_reply_one(r);
+        break;
     default:
         assert(!"gate_closes() lets nothing else in");
     }
+    if (route_info(r->route)->role == ROLE_CALLER)
+        learn_keep_fresh(w, w->snapshot);
     arena_reset(&w->scratch);
 }
 
@@ -288,6 +298,8 @@ void site_cut_all(struct worker *w)
         r->why = "shutdown";
         if (r->relay != NULL)
             relay_shut_down(r->relay);
+        else if (r->wait != NULL)
+            models_shut_down(r->wait);
         else
             exchange_abort(r->x);
     }

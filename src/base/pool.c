@@ -60,7 +60,7 @@ void pool_give(struct pool *p, void *object, size_t size)
     size_t i = index_of(size);
     if (object == NULL)
         return;
-    if (i >= POOL_SIZES || p->n_kept[i] >= KEPT) {
+    if (i >= POOL_SIZES || p->n_kept[i] + 1 > KEPT) {
         free(object);
         return;
     }

@@ -5,10 +5,8 @@
 /* Of which bytes a run consists; known where it is used, so that no call remains. */
 typedef lanes stops(lanes v);
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* For 8 <= s.len < LANES: the first and the last eight bytes, which overlap. */
-INLINE size_t run_of_two_halves(str s, stops *stop)
+static ALWAYS_INLINE size_t run_of_two_halves(str s, stops *stop)
 {
     const size_t half = LANES / 2;
     char both[LANES];
@@ -19,7 +17,7 @@ INLINE size_t run_of_two_halves(str s, stops *stop)
 }
 
 /* For s.len < LANES / 2: before zeros, which stop every run. */
-INLINE size_t run_of_few(str s, stops *stop)
+static ALWAYS_INLINE size_t run_of_few(str s, stops *stop)
 {
     char word[LANES] = {0};
     for (size_t i = 0; i < s.len; i++)
@@ -27,7 +25,7 @@ INLINE size_t run_of_few(str s, stops *stop)
     return lanes_first(stop(lanes_load(word)));
 }
 
-INLINE size_t run(str s, stops *stop)
+static ALWAYS_INLINE size_t run(str s, stops *stop)
 {
     if (s.len < LANES / 2)
         return run_of_few(s, stop);

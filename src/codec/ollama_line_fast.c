@@ -15,7 +15,8 @@ static size_t left(const struct cursor *c)
     return (size_t)(c->end - c->at);
 }
 
-static inline bool take(struct cursor *c, const char *literal, size_t len)
+/* Inline, so that a literal of known length is compared in registers. */
+static ALWAYS_INLINE bool take(struct cursor *c, const char *literal, size_t len)
 {
     if (left(c) < len || memcmp(c->at, literal, len) != 0)
         return false;

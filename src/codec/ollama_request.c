@@ -238,23 +238,34 @@ static void put_format(struct buf *out, const struct chat_request *req)
         json_put_value(out, req->schema);
 }
 
-/* What chat and generate have in common, behind their own members. */
-static void put_common(struct buf *out, const struct chat_request *req,
-                       const struct ollama_defaults *defaults)
+/* From `at` to the end, unless that forbids thinking, which no model minds. */
+static struct ollama_span think_span(const struct buf *out, size_t at)
 {
+    bool asks = buf_ok(out) && !str_ends(buf_str(out), STR(":false"));
+    return (struct ollama_span){at, asks ? out->len - at : 0};
+}
+
+/* What chat and generate have in common, behind their own members. */
+static struct ollama_span put_common(struct buf *out, const struct chat_request *req,
+                                     const struct ollama_defaults *defaults)
+{
+    struct ollama_span think = {0};
     if (req->n_options > 0 || json_size(req->extra_options) > 0 || defaults->num_ctx > 0) {
         buf_append(out, KEY("options"));
         put_options(out, req, defaults);
     }
     put_logprobs(out, req);
     if (req->think.len > 0) {
+        size_t at = out->len;
         buf_append(out, KEY("think"));
         buf_append(out, req->think);
+        think = think_span(out, at);
     }
     if (req->keep_alive != NULL) {
         buf_append(out, KEY("keep_alive"));
         json_put_value(out, req->keep_alive);
     }
+    return think;
 }
 
 static void put_stream(struct buf *out, bool stream)
@@ -277,8 +288,8 @@ static void make_room(struct buf *out, const struct chat_request *req)
         buf_reserve(out, room);
 }
 
-void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
-                        struct buf *out)
+struct ollama_span ollama_chat_encode(const struct chat_request *req,
+                                      const struct ollama_defaults *defaults, struct buf *out)
 {
     make_room(out, req);
     put_text(out, STR("{\"model\":"), req->model);
@@ -288,12 +299,13 @@ void ollama_chat_encode(const struct chat_request *req, const struct ollama_defa
     put_format(out, req);
     if (req->n_tools > 0)
         put_tools(out, req);
-    put_common(out, req, defaults);
+    struct ollama_span think = put_common(out, req, defaults);
     buf_append_char(out, '}');
+    return think;
 }
 
-void ollama_generate_encode(const struct completion_request *req,
-                            const struct ollama_defaults *defaults, struct buf *out)
+struct ollama_span ollama_generate_encode(const struct completion_request *req,
+                                          const struct ollama_defaults *defaults, struct buf *out)
 {
     put_text(out, STR("{\"model\":"), req->common.model);
     put_text(out, KEY("prompt"), req->prompt);
@@ -302,8 +314,9 @@ void ollama_generate_encode(const struct completion_request *req,
     put_stream(out, req->common.stream);
     if (req->raw)
         buf_append(out, STR(",\"raw\":true"));
-    put_common(out, &req->common, defaults);
+    struct ollama_span think = put_common(out, &req->common, defaults);
     buf_append_char(out, '}');
+    return think;
 }
 
 /* An empty text by itself gets no vector from Ollama; in a list it does. */

@@ -10,6 +10,7 @@
 #ifndef CODEC_OLLAMA_REQUEST_H
 #define CODEC_OLLAMA_REQUEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -22,11 +23,21 @@ struct ollama_defaults {
     int64_t num_ctx; // 0: not sent
 };
 
-/* Each appends its body; buf_ok(out) says whether it fitted. */
-void ollama_chat_encode(const struct chat_request *req, const struct ollama_defaults *defaults,
-                        struct buf *out);
-void ollama_generate_encode(const struct completion_request *req,
-                            const struct ollama_defaults *defaults, struct buf *out);
+/* A part of what was written. */
+struct ollama_span {
+    size_t at;
+    size_t len; // 0: there is none
+};
+
+/*
+ * Each appends its body; buf_ok(out) says whether it fitted. Two return where the body asks the
+ * model to think: the bytes that can be left out, a comma with them, for a model that refuses to
+ * be asked.
+ */
+struct ollama_span ollama_chat_encode(const struct chat_request *req,
+                                      const struct ollama_defaults *defaults, struct buf *out);
+struct ollama_span ollama_generate_encode(const struct completion_request *req,
+                                          const struct ollama_defaults *defaults, struct buf *out);
 void ollama_embed_encode(const struct embedding_request *req, struct buf *out);
 
 #endif
