@@ -318,9 +318,11 @@ enum chat_step chat_stream_line(struct chat_stream *s, const struct ollama_line 
 {
     assert(!line->has_error);
     bool useful = ollama_line_useful(line) || line->logprobs != NULL;
-    struct logprobs lp = logprobs_of(line->logprobs);
+    struct logprobs lp = {0};
     if (s->finished || (!useful && !line->done))
         return CHAT_STEP_NOTHING;
+    if (line->logprobs != NULL)
+        lp = logprobs_of(line->logprobs);
     put_role(s, out);
     stream_thinking(s, line->thinking, &lp, out);
     stream_content(s, line->content, &lp, out);
@@ -328,7 +330,8 @@ enum chat_step chat_stream_line(struct chat_stream *s, const struct ollama_line 
     const struct json *call = NULL;
     while (json_next(&it, NULL, &call))
         stream_call(s, call, &lp, out);
-    stream_logprobs(s, &lp, out);
+    if (lp.next != NULL)
+        stream_logprobs(s, &lp, out);
     if (!line->done)
         return CHAT_STEP_USEFUL;
     stream_finish(s, line, out);

@@ -28,7 +28,7 @@ struct chat_message {
     str role;          // lower case
     str content;       // texts of all parts in one
     str thinking;      // empty: none
-    const str *images; // base64
+    const str *images; // base64; sound too
     size_t n_images;
     const struct chat_call *calls;
     size_t n_calls;

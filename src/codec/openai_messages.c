@@ -97,6 +97,16 @@ static enum err decode_image(const struct place *at, size_t part, const struct j
     return ERR_OK;
 }
 
+/* Sound goes where images go: Ollama tells them apart by their first bytes. */
+static enum err decode_audio(const struct place *at, size_t part, const struct json *v, str *ret)
+{
+    str data = json_str(json_get(v, STR("data")));
+    if (!base64_is_valid(data))
+        return refuse_part(at, part, ".input_audio.data", "must be base64");
+    *ret = data;
+    return ERR_OK;
+}
+
 /* The parts of one message, gathered. */
 struct parts {
     str *texts;
@@ -121,7 +131,9 @@ static enum err decode_part(const struct place *at, size_t i, const struct json 
     }
     if (str_eq(type, STR("image_url")))
         return decode_image(at, i, json_get(part, type), &ret->images[ret->n_images++]);
-    return refuse_part(at, i, ".type", "must be 'text' or 'image_url'");
+    if (str_eq(type, STR("input_audio")))
+        return decode_audio(at, i, json_get(part, type), &ret->images[ret->n_images++]);
+    return refuse_part(at, i, ".type", "must be 'text', 'image_url' or 'input_audio'");
 }
 
 static str join(struct arena *a, const str *texts, size_t n)

@@ -84,3 +84,18 @@ def test_golden(request, server, upstream, name, slice_bytes):
         assert normal(response.body).strip() == (folder / "answer.json").read_bytes().strip()
         if response.status >= 400:
             raw.check_error_object(response.json()["error"])
+
+
+def test_every_line_of_the_compatibility_tables_names_what_holds_it():
+    """The last column of docs/compatibility.md names golden cases and tests that exist."""
+    text = (answers.TESTS.parent / "docs" / "compatibility.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "| ---" not in line]
+    sources = "\n".join(path.read_text() for path in answers.TESTS.rglob("test_*.[cp]*"))
+    assert len(rows) > 50
+    for row in rows:
+        held_by = row.rstrip("| ").rpartition(" | ")[2]
+        names = re.findall(r"`([^`]+)`", held_by)
+        assert names or held_by == "held by", row
+        for name in names:
+            assert name == "FIELDS" or (GOLDEN / name / "openai.json").exists() \
+                or re.search(rf"\b{re.escape(name)}\b", sources), f"{name} is no test: {row}"

@@ -229,8 +229,10 @@ static const struct {
     {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
              "{\"type\":\"text\"}]}"),
      "messages[1].content[1].text",                                                                                             ""                          },
-    {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}"),
+    {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{}}]}"),
      "messages[1].content[0].type",                                                                                             ""                          },
+    {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}"),
+     "messages[1].content[0].input_audio.data",                                                                                 ""                          },
     {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}"),
      "messages[1].content[0].image_url",                                                                                        ""                          },
     {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":"

@@ -86,6 +86,10 @@ static const struct field {
     {PART("\"type\":\"refusal\",\"refusal\":@"), "messages[0].content[0].refusal", ANY_TEXT},
     {PART("\"type\":\"image_url\",\"image_url\":@"), "messages[0].content[0].image_url", 0},
     {PART("\"type\":\"image_url\",\"image_url\":{\"url\":@}"), "messages[0].content[0].image_url", 0},
+    {PART("\"type\":\"input_audio\",\"input_audio\":@"), "messages[0].content[0].input_audio.data",
+     0},
+    {PART("\"type\":\"input_audio\",\"input_audio\":{\"data\":@}"),
+     "messages[0].content[0].input_audio.data", LONG}, // base64, by chance
     {FIRST("\"role\":\"assistant\",\"reasoning_content\":@"), "messages[0].reasoning_content",
      NUL | ANY_TEXT},
     {FIRST("\"role\":\"assistant\",\"reasoning\":@"), "messages[0].reasoning", NUL | ANY_TEXT},
