@@ -1,6 +1,7 @@
 /*
  * Property: any body decodes or is refused with an error object; what decodes becomes a native
- * request of valid JSON, the same each time, with `stream` said and no empty `stop`.
+ * request of valid JSON, the same each time, with `stream` said, no empty `stop`, no neighbours
+ * of one role, and schemas of tools as Ollama's typed decoder wants them.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -10,6 +11,71 @@
 #include "codec/openai_chat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool is_list_of_texts(const struct json *v)
+{
+    struct json_iter it = json_iter(v);
+    const struct json *item = NULL;
+    while (json_next(&it, NULL, &item)) {
+        if (json_kind(item) != JSON_STRING)
+            return false;
+    }
+    return json_kind(v) == JSON_ARRAY;
+}
+
+static void check_schema(const struct json *schema);
+
+static void check_schemas(const struct json *schemas, enum json_kind kind)
+{
+    struct json_iter it = json_iter(schemas);
+    const struct json *schema = NULL;
+    assert(schemas == NULL || json_kind(schemas) == kind);
+    while (json_next(&it, NULL, &schema))
+        check_schema(schema);
+}
+
+static void check_schema(const struct json *schema)
+{
+    const struct json *type = json_get(schema, STR("type"));
+    const struct json *required = json_get(schema, STR("required"));
+    const struct json *text = json_get(schema, STR("description"));
+    const struct json *values = json_get(schema, STR("enum"));
+    assert(json_kind(schema) == JSON_OBJECT);
+    assert(type == NULL || json_kind(type) == JSON_STRING || is_list_of_texts(type));
+    assert(required == NULL || is_list_of_texts(required));
+    assert(text == NULL || json_kind(text) == JSON_STRING);
+    assert(values == NULL || json_kind(values) == JSON_ARRAY);
+    check_schemas(json_get(schema, STR("anyOf")), JSON_ARRAY);
+    check_schemas(json_get(schema, STR("properties")), JSON_OBJECT);
+}
+
+static void check_tools(const struct json *tools)
+{
+    struct json_iter it = json_iter(tools);
+    const struct json *tool = NULL;
+    while (json_next(&it, NULL, &tool)) {
+        const struct json *function = json_get(tool, STR("function"));
+        const struct json *parameters = json_get(function, STR("parameters"));
+        assert(json_str(json_get(function, STR("name"))).len > 0);
+        if (parameters == NULL)
+            continue;
+        assert(json_kind(json_get(parameters, STR("type"))) == JSON_STRING);
+        check_schemas(json_get(parameters, STR("properties")), JSON_OBJECT);
+    }
+}
+
+static void check_messages(const struct json *messages)
+{
+    struct json_iter it = json_iter(messages);
+    const struct json *message = NULL;
+    str last = {0};
+    while (json_next(&it, NULL, &message)) {
+        str role = json_str(json_get(message, STR("role")));
+        assert(role.len > 0);
+        assert(str_eq(role, STR("tool")) || !str_eq(role, last));
+        last = role;
+    }
+}
 
 static void check_native(struct arena *a, const struct chat_request *req)
 {
@@ -32,6 +98,8 @@ static void check_native(struct arena *a, const struct chat_request *req)
         assert(json_size(json_get(v, STR("messages"))) == req->n_messages);
         assert(json_kind(stop) != JSON_ARRAY || json_size(stop) > 0);
         assert(json_kind(stop) != JSON_STRING);
+        check_messages(json_get(v, STR("messages")));
+        check_tools(json_get(v, STR("tools")));
     }
     buf_release(&out);
     buf_release(&again);

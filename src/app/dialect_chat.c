@@ -1,48 +1,8 @@
 #include "app/dialect.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
-#include "base/crypto.h"
-#include "base/xalloc.h"
+#include "codec/ollama_line.h"
 #include "codec/ollama_request.h"
 #include "codec/openai_chat.h"
-
-#define ID_RANDOM_CHARS 29 // as many as OpenAI's have
-
-static enum reasoning_field reasoning_of(const struct config *config)
-{
-    static const enum reasoning_field fields[] = {
-        [REASONING_FIELD_CONTENT] = REASONING_CONTENT,
-        [REASONING_FIELD_REASONING] = REASONING_PLAIN,
-        [REASONING_FIELD_BOTH] = REASONING_BOTH,
-    };
-    return fields[config->reasoning_field];
-}
-
-static void open_answer(struct answer *answer, const struct chat_request *req,
-                        const struct config *config)
-{
-    memcpy(answer->id, "chatcmpl-", 9);
-    crypto_random_text(answer->id + 9, ID_RANDOM_CHARS);
-    answer->id[9 + ID_RANDOM_CHARS] = '\0';
-
-    answer->model = xmalloc(req->model.len + 1);
-    memcpy(answer->model, req->model.p, req->model.len);
-    answer->model[req->model.len] = '\0';
-
-    answer->stream = req->stream;
-    answer->head = (struct answer_head){
-        .id = str_of(answer->id, 9 + ID_RANDOM_CHARS),
-        .created_s = clock_wall_ms() / 1000,
-        .model = str_of(answer->model, req->model.len),
-        .include_usage = req->include_usage,
-        .reasoning = reasoning_of(config),
-    };
-    if (answer->stream)
-        chat_stream_init(&answer->chat, &answer->head);
-}
 
 static enum err decode(struct arena *a, struct buf *body, const struct config *config,
                        struct answer *ret, struct buf *native, struct openai_fault *fault)
@@ -56,18 +16,34 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
         return e;
 
     struct ollama_defaults defaults = {.num_ctx = config->default_num_ctx};
-    ollama_chat_encode(&req, &defaults, native);
-    if (!buf_ok(native)) {
-        *fault = openai_fault(FAULT_TOO_LARGE, STR(""), STR("the request is too large"));
-        return ERR_TOO_LARGE;
-    }
-    open_answer(ret, &req, config);
+    ret->think = ollama_chat_encode(&req, &defaults, native);
+    if (!buf_ok(native))
+        return answer_too_large(fault);
+    struct answer_wish wish = {.id_prefix = STR("chatcmpl-"),
+                               .model = req.model,
+                               .stream = req.stream,
+                               .include_usage = req.include_usage};
+    answer_open(ret, &wish, config);
+    if (ret->stream)
+        chat_stream_init(&ret->chat, &ret->head);
     return ERR_OK;
 }
 
-static enum chat_step line(struct answer *answer, const struct ollama_line *native, struct buf *out)
+/* Decodes an object; NATIVE_USEFUL if it is one to go on with. */
+static enum native_step read_object(struct native *native, struct ollama_line *ret)
 {
-    return chat_stream_line(&answer->chat, native, out);
+    if (ollama_line_decode(native->scratch, native->text, ret, &native->info) != ERR_OK)
+        return NATIVE_MALFORMED;
+    native->error = ret->error;
+    return ret->has_error ? NATIVE_ERROR : NATIVE_USEFUL;
+}
+
+static enum native_step line(struct answer *answer, struct native *native, struct buf *out)
+{
+    struct ollama_line object;
+    enum native_step step = read_object(native, &object);
+    return step == NATIVE_USEFUL ? answer_step(chat_stream_line(&answer->chat, &object, out))
+                                 : step;
 }
 
 static void fail(struct answer *answer, const struct openai_fault *fault, struct buf *out)
@@ -75,23 +51,31 @@ static void fail(struct answer *answer, const struct openai_fault *fault, struct
     chat_stream_fail(&answer->chat, fault, out);
 }
 
-static void whole(struct answer *answer, const struct ollama_line *object, struct buf *out)
+static enum native_step whole(struct answer *answer, struct native *native, struct buf *out)
 {
-    chat_answer_encode(&answer->head, object, out);
+    struct ollama_line object;
+    enum native_step step = read_object(native, &object);
+    if (step != NATIVE_USEFUL)
+        return step;
+    if (!object.done)
+        return NATIVE_NOT_DONE;
+    chat_answer_encode(&answer->head, &object, out);
+    return NATIVE_FINISHED;
+}
+
+static void release(struct answer *answer)
+{
+    if (answer->stream)
+        chat_stream_release(&answer->chat);
+    answer_release(answer);
 }
 
 const struct dialect DIALECT_CHAT = {
     .native_path = "/api/chat",
+    .input_param = "messages",
     .decode = decode,
     .line = line,
     .fail = fail,
     .whole = whole,
+    .release = release,
 };
-
-void answer_release(struct answer *answer)
-{
-    if (answer->stream)
-        chat_stream_release(&answer->chat);
-    free(answer->model);
-    *answer = (struct answer){0};
-}

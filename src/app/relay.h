@@ -13,6 +13,9 @@
  * loop turn. When a stream is complete the rest of the upstream's answer (its last chunk) is read
  * for a moment, so that the connection can be used again.
  *
+ * A request that asks a model to think first waits in ASKING, for a moment and once a model,
+ * until it is known whether the model can; one that cannot gets the request without that.
+ *
  * Threads: the worker's.
  * Memory:  an open stream keeps this struct, the head of its chunks and the model's name.
  */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/models.h"
 #include "app/relay.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -21,28 +22,58 @@ str request_random_id(char out[REQUEST_RANDOM_ID_BYTES])
     return str_of(out, 4 + RANDOM_ID_CHARS);
 }
 
-static char *new_id(const struct http1_message *m)
+static struct pool *pool_of(const struct request *r)
+{
+    return loop_pool(r->worker->loop);
+}
+
+/* A copy that drop() gives back. */
+static str keep(struct request *r, str s)
+{
+    if (s.len == 0)
+        return STR("");
+    return str_of(memcpy(pool_take(pool_of(r), s.len), s.p, s.len), s.len);
+}
+
+static void drop(struct request *r, str *s)
+{
+    if (s->len > 0)
+        pool_give(pool_of(r), (char *)s->p, s->len);
+    *s = (str){0};
+}
+
+static void set_id(struct request *r, const struct http1_message *m)
 {
     str wanted = http1_find(m, STR("x-request-id"));
-    if (trace_request_id_ok(wanted)) {
-        char *id = xmalloc(wanted.len + 1);
-        memcpy(id, wanted.p, wanted.len);
-        id[wanted.len] = '\0';
-        return id;
-    }
-    char *id = xmalloc(REQUEST_RANDOM_ID_BYTES);
-    request_random_id(id);
-    return id;
+    r->id = trace_request_id_ok(wanted) ? keep(r, wanted) : request_random_id(r->id_room);
+}
+
+/* Behind a proxy that we trust, the caller is who it says: the log then names that address. */
+static void set_caller(struct request *r, const struct http1_message *m)
+{
+    const struct cidr_list *trusted = &r->snapshot->config->trust_proxy;
+    const struct sockaddr *peer = exchange_peer_addr(r->x);
+    if (trusted->n == 0 || !cidr_list_has(trusted, peer))
+        return;
+    struct sockaddr_storage caller;
+    char text[ADDRESS_TEXT_BYTES];
+    arena_reset(&r->worker->scratch);
+    str forwarded = http1_join(&r->worker->scratch, m, STR("x-forwarded-for"));
+    address_of_caller(peer, forwarded, trusted, &caller);
+    address_text((const struct sockaddr *)&caller, text);
+    r->caller = keep(r, str_z(text));
 }
 
 struct request *request_new(struct worker *w, struct exchange *x)
 {
-    struct request *r = xcalloc(1, sizeof(*r));
+    struct request *r = pool_take_zeroed(loop_pool(w->loop), sizeof(*r));
+    const struct http1_message *m = exchange_message(x);
     r->x = x;
     r->worker = w;
     r->snapshot = snapshot_acquire(w->snapshot);
-    r->method = exchange_message(x)->method;
-    r->id = new_id(exchange_message(x));
+    r->method = m->method;
+    set_id(r, m);
+    set_caller(r, m);
     list_init(&r->link);
     list_append(&w->requests, &r->link);
     return r;
@@ -51,12 +82,25 @@ struct request *request_new(struct worker *w, struct exchange *x)
 void request_free(struct request *r)
 {
     relay_free(r->relay);
+    models_wait_free(r->wait);
     list_remove(&r->link);
     snapshot_release(r->snapshot);
-    free(r->id);
-    free(r->model);
-    free(r->origin);
-    free(r);
+    if (r->id.p != r->id_room)
+        drop(r, &r->id);
+    drop(r, &r->model);
+    drop(r, &r->origin);
+    drop(r, &r->caller);
+    pool_give(pool_of(r), r, sizeof(*r));
+}
+
+void request_set_model(struct request *r, str model)
+{
+    r->model = keep(r, str_head(model, utf8_cut(model, REQUEST_MODEL_BYTES)));
+}
+
+void request_set_origin(struct request *r, str origin)
+{
+    r->origin = keep(r, origin);
 }
 
 /* Fields of one answer, gathered on the stack. */
@@ -73,18 +117,19 @@ static void add(struct fields *f, str name, str value)
 
 static void add_common(struct fields *f, const struct request *r)
 {
-    add(f, STR("X-Request-Id"), str_z(r->id));
-    if (r->origin == NULL)
+    add(f, STR("X-Request-Id"), r->id);
+    if (r->origin.p == NULL)
         return;
     struct cors_headers cors;
-    cors_answer(CORS_ALLOW, str_z(r->origin), &cors);
+    cors_answer(CORS_ALLOW, r->origin, &cors);
     for (size_t i = 0; i < cors.n; i++)
         add(f, cors.items[i].name, cors.items[i].value);
 }
 
 size_t request_error_fields(const struct request *r, struct http1_field *fields, size_t max)
 {
-    struct fields f = {0};
+    struct fields f;
+    f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
     add_common(&f, r);
     size_t n = f.n < max ? f.n : max;
@@ -100,7 +145,8 @@ static void reply(struct request *r, int status, struct fields *f, str body)
 
 void request_reply_json(struct request *r, int status, str body)
 {
-    struct fields f = {0};
+    struct fields f;
+    f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
     reply(r, status, &f, body);
 }
@@ -108,7 +154,8 @@ void request_reply_json(struct request *r, int status, str body)
 void request_reply_fault(struct request *r, const struct openai_fault *fault,
                          const struct reply_extras *extras)
 {
-    struct fields f = {0};
+    struct fields f;
+    f.n = 0;
     char seconds[12];
     char millis[16];
     struct buf body;
@@ -127,6 +174,14 @@ void request_reply_fault(struct request *r, const struct openai_fault *fault,
     openai_error_body(&body, fault);
     reply(r, fault->status, &f, buf_str(&body));
     buf_release(&body);
+}
+
+void request_refuse_for_now(struct request *r)
+{
+    struct api_error error = api_error_make(503, STR("this server is busy; try again soon"));
+    error.retry_after_s = 1;
+    r->why = "budget";
+    request_reply_error(r, &error);
 }
 
 struct openai_fault request_fault_of(const struct api_error *error)
@@ -148,9 +203,10 @@ void request_reply_error(struct request *r, const struct api_error *error)
 
 void request_reply_preflight(struct request *r, const struct cors_headers *headers, str allow)
 {
-    struct fields f = {0};
+    struct fields f;
+    f.n = 0;
     add(&f, STR("Allow"), allow);
-    add(&f, STR("X-Request-Id"), str_z(r->id));
+    add(&f, STR("X-Request-Id"), r->id);
     for (size_t i = 0; i < headers->n; i++)
         add(&f, headers->items[i].name, headers->items[i].value);
     exchange_reply(r->x, 204, f.items, f.n, STR(""));
@@ -158,15 +214,15 @@ void request_reply_preflight(struct request *r, const struct cors_headers *heade
 
 void request_begin_stream(struct request *r)
 {
-    struct fields f = {0};
+    struct fields f;
+    f.n = 0;
     add(&f, STR("Content-Type"), STR("text/event-stream; charset=utf-8"));
     add(&f, STR("Cache-Control"), STR("no-cache"));
     add(&f, STR("X-Accel-Buffering"), STR("no"));
     add_common(&f, r);
     exchange_begin(r->x, 200, f.items, f.n);
     exchange_drop_request(r->x);
-    free(r->origin);
-    r->origin = NULL;
+    drop(r, &r->origin);
 }
 
 static const char *end_word(const struct request *r, enum exchange_end how)
@@ -184,22 +240,14 @@ static const char *end_word(const struct request *r, enum exchange_end how)
     return r->why != NULL ? r->why : "done";
 }
 
-static str method_name(enum http1_method method)
-{
-    static const char *const names[] = {
-        [HTTP1_GET] = "GET",        [HTTP1_HEAD] = "HEAD",   [HTTP1_POST] = "POST",
-        [HTTP1_PUT] = "PUT",        [HTTP1_PATCH] = "PATCH", [HTTP1_DELETE] = "DELETE",
-        [HTTP1_OPTIONS] = "OPTIONS"};
-    return str_z(names[method]);
-}
-
 void request_log(const struct request *r, enum exchange_end how)
 {
     // A caller who left before an answer began is logged as nginx's users know it.
     int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
-    log_info("request", LOG_STR("id", str_z(r->id)), LOG_STR("peer", exchange_peer(r->x)),
-             LOG_STR("method", method_name(r->method)),
-             LOG_STR("route", route_info(r->route)->name), LOG_STR("model", str_z(r->model)),
+    log_info("request", LOG_STR("id", r->id),
+             LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
+             LOG_STR("method", http1_method_name(r->method)),
+             LOG_STR("route", route_info(r->route)->name), LOG_STR("model", r->model),
              LOG_INT("status", status), LOG_INT("in", exchange_received_bytes(r->x)),
              LOG_INT("bytes", exchange_sent_bytes(r->x)),
              LOG_INT("first_byte_ms", exchange_first_byte_ms(r->x)),

@@ -23,10 +23,11 @@
 #include "core/target.h"
 #include "net/server.h"
 
+struct models_wait;
 struct relay;
 
-#define REQUEST_ID_BYTES    129 // with a final zero
-#define REQUEST_MODEL_BYTES 64  // of a model's name in the log
+#define REQUEST_MODEL_BYTES     64 // of a model's name in the log
+#define REQUEST_RANDOM_ID_BYTES 29 // with a final zero
 
 struct request {
     struct exchange *x;
@@ -34,14 +35,16 @@ struct request {
     struct snapshot *snapshot; // a counted reference: the settings it began with
     struct list link;          // in worker->requests
     struct relay *relay;       // owned; NULL unless an upstream is involved
+    struct models_wait *wait;  // owned; NULL: it waits for nothing of models.c
     const char *why;           // static: what ended it, for the log; NULL: nothing special
-    char *id;                  // owned, zero-terminated
-    char *model;               // owned; NULL: none
-    char *origin;              // owned: the allowed Origin; NULL: no CORS headers
+    str id;                    // in id_room, or owned
+    str model;                 // owned; p NULL: none
+    str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
+    str origin;                // owned: the allowed Origin; p NULL: no CORS headers
     int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
-    bool no_cors; // the route never sends CORS headers
+    char id_room[REQUEST_RANDOM_ID_BYTES]; // of an id of our own
 };
 
 /* A request for `x`, with an id of the caller's or of ours. */
@@ -49,6 +52,10 @@ struct request *request_new(struct worker *w, struct exchange *x);
 
 /* Cancels what still runs for it. */
 void request_free(struct request *r);
+
+/* Keep a copy for the log, cut to whole characters; and of the Origin that CORS headers name. */
+void request_set_model(struct request *r, str model);
+void request_set_origin(struct request *r, str origin);
 
 /* Sends JSON. */
 void request_reply_json(struct request *r, int status, str body);
@@ -67,13 +74,14 @@ void request_reply_fault(struct request *r, const struct openai_fault *fault,
 /* The same for an error that core has judged. */
 void request_reply_error(struct request *r, const struct api_error *error);
 
+/* The 503 while memory for bodies is short. */
+void request_refuse_for_now(struct request *r);
+
 /* A core error as the codec writes it. */
 struct openai_fault request_fault_of(const struct api_error *error);
 
 /* The fields of an error that the server answers by itself; returns their number, at most `max`. */
 size_t request_error_fields(const struct request *r, struct http1_field *fields, size_t max);
-
-#define REQUEST_RANDOM_ID_BYTES 29 // with a final zero
 
 /* Writes a fresh request id into `out` and returns it. */
 str request_random_id(char out[REQUEST_RANDOM_ID_BYTES]);

@@ -1,7 +1,10 @@
 #include "app/site.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
+#include "app/learn.h"
+#include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
 #include "app/status.h"
@@ -56,12 +59,10 @@ static void judge_caller(struct gate *g)
                                .host = http1_find(g->m, STR("host")),
                                .tls = came_by_tls(g),
                                .tokens_set = g->config->api_tokens.n > 0,
-                               .bearer_valid = auth_bearer_valid(g->config, &headers)};
+                               .bearer_valid = auth_bearer_valid(g->config, g->auth)};
     g->cors = cors_decide(&g->config->cors, &query);
     if (g->cors == CORS_ALLOW && route_info(g->target.route)->cors) {
-        g->r->origin = xmalloc(g->origin.len + 1);
-        memcpy(g->r->origin, g->origin.p, g->origin.len);
-        g->r->origin[g->origin.len] = '\0';
+        request_set_origin(g->r, g->origin);
     }
 }
 
@@ -100,9 +101,9 @@ static void refuse_method(struct gate *g)
 static void refuse_path(struct gate *g)
 {
     char text[256];
+    str method = http1_method_name(g->m->method);
     str path = str_head(g->m->target, 160);
-    int n = snprintf(text, sizeof(text), "Invalid URL (%.*s): there is no such route here",
-                     STR_ARG(path));
+    int n = snprintf(text, sizeof(text), "Invalid URL (%.*s %.*s)", STR_ARG(method), STR_ARG(path));
     refuse(g->r, FAULT_NOT_FOUND, str_of(text, (size_t)n), "no_route");
 }
 
@@ -115,13 +116,10 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
-/* Memory for bodies runs short: those that are being answered come first. */
-static void refuse_for_now(struct request *r)
+/* Routes that have a name already, and no answer yet, are as unknown as all others. */
+static bool is_served(enum route route)
 {
-    struct api_error error = api_error_make(503, STR("this server is busy; try again soon"));
-    error.retry_after_s = 1;
-    r->why = "budget";
-    request_reply_error(r, &error);
+    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS && route != ROUTE_ADMIN;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -141,7 +139,7 @@ static bool gate_closes(struct gate *g)
         refuse_token(g);
         return true;
     }
-    if (info->role == ROLE_NOBODY || info->role == ROLE_ADMIN || info->role == ROLE_METRICS) {
+    if (!is_served(g->target.route)) {
         refuse_path(g);
         return true;
     }
@@ -163,6 +161,12 @@ static bool gate_closes(struct gate *g)
     return false;
 }
 
+/* Whether BODY_LIMIT holds for it. */
+static bool has_large_body(enum route route)
+{
+    return route == ROUTE_CHAT || route == ROUTE_COMPLETIONS || route == ROUTE_EMBEDDINGS;
+}
+
 static void on_head(void *app, struct exchange *x)
 {
     struct worker *w = app;
@@ -182,10 +186,10 @@ static void on_head(void *app, struct exchange *x)
     }
     if (gate_closes(&g))
         return;
-    if (r->route != ROUTE_CHAT)
+    if (!has_large_body(r->route))
         exchange_allow_body(x, SMALL_BODY_BYTES);
     else if (budget_is_short())
-        refuse_for_now(r);
+        request_refuse_for_now(r);
     else
         exchange_allow_body(x, g.config->body_limit_bytes);
 }
@@ -207,10 +211,23 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_CHAT:
         relay_start(r, &DIALECT_CHAT);
         break;
-    default:
-        refuse(r, FAULT_NOT_FOUND, STR("this route is not there yet"), "no_route");
+    case ROUTE_COMPLETIONS:
+        relay_start(r, &DIALECT_COMPLETIONS);
         break;
+    case ROUTE_EMBEDDINGS:
+        relay_start(r, &DIALECT_EMBEDDINGS);
+        break;
+    case ROUTE_MODELS:
+        models_reply_list(r);
+        break;
+    case ROUTE_MODEL:
+        models_reply_one(r);
+        break;
+    default:
+        assert(!"gate_closes() lets nothing else in");
     }
+    if (route_info(r->route)->role == ROLE_CALLER)
+        learn_keep_fresh(w, w->snapshot);
     arena_reset(&w->scratch);
 }
 
@@ -281,6 +298,8 @@ void site_cut_all(struct worker *w)
         r->why = "shutdown";
         if (r->relay != NULL)
             relay_shut_down(r->relay);
+        else if (r->wait != NULL)
+            models_shut_down(r->wait);
         else
             exchange_abort(r->x);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/upstream.h"
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -70,7 +71,8 @@ static enum err load_config(struct config *old, struct config **ret, struct err_
         struct config_reload reload = {.old = old, .sources = &sources, .kept = warn_kept};
         e = old == NULL ? config_load(&sources, ret, info) : config_reload(&reload, ret, info);
     }
-    crypto_wipe(dotenv.p, dotenv.len);
+    if (dotenv.p != NULL)
+        crypto_wipe(dotenv.p, dotenv.len);
     buf_release(&dotenv);
     return e;
 }
@@ -81,24 +83,45 @@ static const char *path_z(str path)
     return path.len > 0 ? path.p : NULL;
 }
 
-/* Names the settings whose files the TLS library would not take. */
-static enum err name_setting(enum err e, const char *names, struct err_info *info)
+/* Says which setting's file cannot be opened, and why. */
+static enum err check_file(const char *name, str path, struct err_info *info)
+{
+    int fd = path.len > 0 ? open(path.p, O_RDONLY | O_CLOEXEC) : -1;
+    if (path.len > 0 && fd < 0)
+        return err_set(info, ERR_SYSTEM, "bad setting %s='%s': %s; a readable PEM file is allowed",
+                       name, path.p, strerrordesc_np(errno));
+    if (fd >= 0)
+        close(fd);
+    return ERR_OK;
+}
+
+/* Puts the name of the setting before what a library said of its file. */
+static enum err blame(enum err e, const char *name, struct err_info *info)
 {
     char why[sizeof(info->text)];
+    if (info == NULL)
+        return e;
     memcpy(why, info->text, sizeof(why));
-    return err_set(info, e, "bad setting %s: %.200s", names, why);
+    return err_set(info, e, "bad setting %s: %.200s", name, why);
 }
 
 static enum err make_tls(struct snapshot *s, struct err_info *info)
 {
     const struct config *c = s->config;
-    enum err e = ERR_OK;
+    enum err e = check_file("TLS_CERT", c->tls_cert, info);
+    if (e == ERR_OK)
+        e = check_file("TLS_KEY", c->tls_key, info);
+    if (e == ERR_OK)
+        e = check_file("CA_FILE", c->ca_file, info);
+    if (e != ERR_OK)
+        return e;
+
     if (c->tls_cert.len > 0)
         e = tls_server_context(path_z(c->tls_cert), path_z(c->tls_key), &s->server_tls, info);
     if (e != ERR_OK)
-        return name_setting(e, "TLS_CERT or TLS_KEY", info);
+        return blame(e, str_contains(str_z(info->text), c->tls_key) ? "TLS_KEY" : "TLS_CERT", info);
     e = tls_client_context(path_z(c->ca_file), &s->client_tls, info);
-    return e != ERR_OK ? name_setting(e, "CA_FILE", info) : ERR_OK;
+    return e != ERR_OK ? blame(e, "CA_FILE", info) : ERR_OK;
 }
 
 static enum err finish(struct snapshot *s, struct err_info *info)
@@ -117,7 +140,8 @@ static enum err finish(struct snapshot *s, struct err_info *info)
         .no_proxy = c->no_proxy,
         .user_agent = STR("ollama2openai/" O2O_VERSION),
     };
-    return client_options_check(&s->client, info);
+    e = client_options_check(&s->client, info);
+    return e != ERR_OK ? blame(e, "of HTTP_PROXY, HTTPS_PROXY or NO_PROXY", info) : ERR_OK;
 }
 
 static enum err make(const struct snapshot *old, struct snapshot **ret, struct err_info *info)
@@ -131,6 +155,8 @@ static enum err make(const struct snapshot *old, struct snapshot **ret, struct e
         snapshot_release(s);
         return e;
     }
+    bool same = old != NULL && upstream_same(old->config, s->config);
+    s->catalog = same ? catalog_acquire(old->catalog) : catalog_new();
     if (old != NULL)
         s->addresses.own_listen = old->addresses.own_listen;
     *ret = s;
@@ -177,6 +203,7 @@ void snapshot_release(struct snapshot *s)
         return;
     tls_context_release(s->server_tls);
     tls_context_release(s->client_tls);
+    catalog_release(s->catalog);
     config_unref(s->config);
     free(s);
 }

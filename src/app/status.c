@@ -8,6 +8,8 @@ void status_reply_root(struct request *r)
                        STR("{\"name\":\"ollama2openai\",\"version\":\"" O2O_VERSION "\","
                            "\"description\":\"The OpenAI API in front of Ollama\","
                            "\"openai_base_url\":\"/v1\",\"chat\":\"/v1/chat/completions\","
+                           "\"completions\":\"/v1/completions\","
+                           "\"embeddings\":\"/v1/embeddings\","
                            "\"health\":\"/health\"}\n"));
 }
 

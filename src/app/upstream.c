@@ -12,6 +12,23 @@ const struct url *upstream_url(const struct config *config)
     return config->upstream_set ? &config->upstream : &LOCAL_URL;
 }
 
+bool upstream_same(const struct config *a, const struct config *b)
+{
+    const struct url *x = upstream_url(a);
+    const struct url *y = upstream_url(b);
+    return x->tls == y->tls && str_eq(x->authority, y->authority) && str_eq(x->path, y->path);
+}
+
+struct api_error upstream_none_error(void)
+{
+    struct api_error e = api_error_make(
+        503, STR("there is no upstream: no key was added, OLLAMA_BASE_URL is not set, and no "
+                 "Ollama answers at http://127.0.0.1:11434; start one there, or set "
+                 "OLLAMA_BASE_URL"));
+    e.code = "no_upstream";
+    return e;
+}
+
 bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t now_ms)
 {
     if (config->upstream_set)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/url.h"
+#include "core/api_error.h"
 #include "core/config.h"
 
 #define UPSTREAM_RETRY_MS 5000
@@ -28,6 +29,12 @@ struct upstream {
 
 /* Where requests go under `config`. */
 const struct url *upstream_url(const struct config *config);
+
+/* Whether requests go to the same place under both. */
+bool upstream_same(const struct config *a, const struct config *b);
+
+/* What a caller is told while there is none. */
+struct api_error upstream_none_error(void);
 
 /* Whether a request may go there now; with the local server missing, true at most every 5 s. */
 bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t now_ms);

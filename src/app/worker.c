@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "app/learn.h"
 #include "app/look.h"
 #include "app/relay.h"
 #include "app/site.h"
@@ -47,6 +48,7 @@ static void on_idle(void *arg)
     struct worker *w = arg;
     loop_timer_cancel(w->loop, &w->drain_timer);
     relay_free_tails(w);
+    learn_stop(w);
     loop_stop(w->loop);
 }
 
@@ -98,6 +100,7 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     buf_init(&w->out, OUT_BYTES);
     list_init(&w->requests);
     list_init(&w->tails);
+    list_init(&w->asks);
     loop_timer_init(&w->drain_timer, on_drain_deadline, w);
 
     struct server_options options = server_options(w);
@@ -149,7 +152,9 @@ void worker_post_drain(struct worker *w)
 
 static void start_look(void *arg)
 {
-    look_start(arg);
+    struct worker *w = arg;
+    look_start(w);
+    learn_keep_fresh(w, w->snapshot);
 }
 
 void worker_post_look(struct worker *w)

@@ -46,6 +46,7 @@ struct worker {
     struct list tails;         // relays that have delivered their answer: struct relay.link
     struct loop_timer drain_timer;
     struct look *look; // owned; NULL: none under way
+    struct list asks;  // what is being learned of the upstream; see learn.c
     bool draining;
 };
 

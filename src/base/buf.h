@@ -42,11 +42,29 @@ static inline str buf_str(const struct buf *b)
     return (str){b->p, b->len};
 }
 
-/* Makes room for `n` more bytes at b->p + b->len; false (and overflowed) past the maximum. */
-bool buf_reserve(struct buf *b, size_t n);
+/* What buf_reserve() does when the memory at hand is not enough. */
+bool buf_grow(struct buf *b, size_t n);
 
-void buf_append(struct buf *b, str s);
-void buf_append_char(struct buf *b, char c);
+/* Makes room for `n` more bytes at b->p + b->len; false (and overflowed) past the maximum. */
+static inline bool buf_reserve(struct buf *b, size_t n)
+{
+    return LIKELY(n <= b->cap - b->len && !b->overflowed) || buf_grow(b, n);
+}
+
+static inline void buf_append(struct buf *b, str s)
+{
+    if (s.len == 0 || !buf_reserve(b, s.len))
+        return;
+    memcpy(b->p + b->len, s.p, s.len);
+    b->len += s.len;
+}
+
+static inline void buf_append_char(struct buf *b, char c)
+{
+    if (buf_reserve(b, 1))
+        b->p[b->len++] = c;
+}
+
 void buf_append_u64(struct buf *b, uint64_t value);
 void buf_append_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);

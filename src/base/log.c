@@ -36,8 +36,6 @@ static struct {
 } logger = {
     .lowest = LOG_ERROR + 1,
     .mutex = PTHREAD_MUTEX_INITIALIZER,
-    .wake = PTHREAD_COND_INITIALIZER,
-    .done = PTHREAD_COND_INITIALIZER,
 };
 
 /* Output that stops at the end of the line's room; two bytes stay free for the line's end. */
@@ -47,7 +45,7 @@ struct line {
     size_t cap;
 };
 
-static void put(struct line *l, str s)
+static inline void put(struct line *l, str s)
 {
     size_t room = l->cap - l->len;
     size_t n = s.len < room ? s.len : room;
@@ -77,14 +75,33 @@ static void put_escape(struct line *l, unsigned char c)
     put(l, str_of(text, sizeof(text)));
 }
 
+// clang-format off
+/* Bytes that cannot stand as they are between quotes, or not without a look at what follows. */
+static const bool NEEDS_ESCAPE[256] = {
+    [0 ... 0x1F] = true, ['"'] = true, ['\\'] = true, [0x7F ... 0xFF] = true,
+};
+
+/* Bytes that a value of the text format may not hold if it is to stand without quotes. */
+static const bool NEEDS_QUOTES[256] = {
+    [0 ... ' '] = true, ['"'] = true, ['='] = true, ['\\'] = true, [0x7F ... 0xFF] = true,
+};
+// clang-format on
+
 /* The bytes of one value between quotes: JSON escapes, and only whole, valid UTF-8. */
 static void put_quoted(struct line *l, str s)
 {
     put(l, STR("\""));
     s = str_head(s, utf8_cut(s, VALUE_BYTES));
     while (s.len > 0) {
+        size_t n = 0;
+        while (n < s.len && !NEEDS_ESCAPE[(unsigned char)s.p[n]])
+            n++;
+        put(l, str_head(s, n));
+        s = str_skip(s, n);
+        if (s.len == 0)
+            break;
         unsigned char c = (unsigned char)s.p[0];
-        size_t n = 1;
+        n = 1;
         if (c == '"' || c == '\\') {
             char pair[] = {'\\', (char)c};
             put(l, str_of(pair, 2));
@@ -92,8 +109,6 @@ static void put_quoted(struct line *l, str s)
             put(l, STR("\\n"));
         } else if (c < 0x20 || c == 0x7F) {
             put_escape(l, c);
-        } else if (c < 0x80) {
-            put(l, str_of(s.p, 1));
         } else {
             n = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
             if (n > s.len || utf8_valid_prefix(str_head(s, n)) != n) {
@@ -114,12 +129,10 @@ static void put_quoted(struct line *l, str s)
 
 static bool is_plain(str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c <= ' ' || c >= 0x7F || c == '"' || c == '=' || c == '\\')
-            return false;
-    }
-    return s.len > 0 && s.len <= VALUE_BYTES;
+    bool odd = s.len == 0 || s.len > VALUE_BYTES;
+    for (size_t i = 0; i < s.len && !odd; i++)
+        odd = NEEDS_QUOTES[(unsigned char)s.p[i]];
+    return !odd;
 }
 
 static void put_value(struct line *l, const struct log_field *f, enum log_format format)
@@ -138,11 +151,11 @@ static void put_field(struct line *l, const struct log_field *f, enum log_format
         return;
     if (format == LOG_JSON) {
         put(l, STR(",\""));
-        put(l, str_z(f->key));
+        put(l, f->key);
         put(l, STR("\":"));
     } else {
         put(l, STR(" "));
-        put(l, str_z(f->key));
+        put(l, f->key);
         put(l, STR("="));
     }
     put_value(l, f, format);
@@ -151,16 +164,16 @@ static void put_field(struct line *l, const struct log_field *f, enum log_format
 size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
                        const struct log_field *fields, size_t n)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    const char *close = head->format == LOG_JSON ? "}\n" : "\n";
-    struct line l = {.p = out, .cap = cap - strlen(close)};
+    static const str levels[] = {STR_C("debug"), STR_C("info"), STR_C("warn"), STR_C("error")};
+    str close = head->format == LOG_JSON ? STR("}\n") : STR("\n");
+    struct line l = {.p = out, .cap = cap - close.len};
     char time[CLOCK_ISO_BYTES];
     clock_iso(head->wall_ms, time);
 
     put(&l, head->format == LOG_JSON ? STR("{\"time\":\"") : STR("time="));
-    put(&l, str_z(time));
+    put(&l, str_of(time, CLOCK_ISO_BYTES - 1));
     put(&l, head->format == LOG_JSON ? STR("\",\"level\":\"") : STR(" level="));
-    put(&l, str_z(levels[head->level]));
+    put(&l, levels[head->level]);
     put(&l, head->format == LOG_JSON ? STR("\",\"event\":\"") : STR(" event="));
     put(&l, str_z(head->event));
     if (head->format == LOG_JSON)
@@ -174,7 +187,7 @@ size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
         }
     }
     l.cap = cap;
-    put(&l, str_z(close));
+    put(&l, close);
     return l.len;
 }
 
@@ -255,7 +268,7 @@ static void write_all(const char *p, size_t len)
 static void wait_locked(void)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)IDLE_WAIT_MS * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
@@ -291,10 +304,24 @@ static void *run(void *arg)
     return arg;
 }
 
+/* Made once and kept: a worker that is still about may be writing when the thread has ended. */
+static void make_ring(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); // the wall clock may jump
+    pthread_cond_init(&logger.wake, &attr);
+    pthread_cond_init(&logger.done, &attr);
+    pthread_condattr_destroy(&attr);
+    logger.ring = xmalloc(RING_BYTES);
+}
+
 void log_start(int fd)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_ring);
     logger.fd = fd;
-    logger.ring = xmalloc(RING_BYTES);
+    logger.stopping = logger.ended = false;
     if (pthread_create(&logger.thread, NULL, run, NULL) != 0)
         abort();
     atomic_store(&logger.running, true);
@@ -305,7 +332,7 @@ void log_stop(void)
     if (!atomic_exchange(&logger.running, false))
         return;
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 1;
     pthread_mutex_lock(&logger.mutex);
     logger.stopping = true;
@@ -317,8 +344,6 @@ void log_stop(void)
     pthread_mutex_unlock(&logger.mutex);
     if (ended) {
         pthread_join(logger.thread, NULL);
-        free(logger.ring);
-        logger.ring = NULL;
     } else {
         pthread_detach(logger.thread); // its output is stuck; the process is about to end
     }

@@ -25,16 +25,16 @@ enum log_kind { LOG_KIND_STR, LOG_KIND_INT };
 
 /* One key and its value. An absent str (p NULL) leaves the field out. */
 struct log_field {
-    const char *key;
+    str key;
     enum log_kind kind;
     str text;
     int64_t number;
 };
 
 #define LOG_STR(name, value)                                                                       \
-    ((struct log_field){.key = (name), .kind = LOG_KIND_STR, .text = (value)})
+    ((struct log_field){.key = STR(name), .kind = LOG_KIND_STR, .text = (value)})
 #define LOG_INT(name, value)                                                                       \
-    ((struct log_field){.key = (name), .kind = LOG_KIND_INT, .number = (int64_t)(value)})
+    ((struct log_field){.key = STR(name), .kind = LOG_KIND_INT, .number = (int64_t)(value)})
 
 /*
  * log_info("stream_end", LOG_STR("model", model), LOG_INT("lines", n));

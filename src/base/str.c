@@ -1,17 +1,45 @@
 #include "base/str.h"
 
-bool str_ieq(str a, str b)
-{
-    return a.len == b.len && str_istarts(a, b);
-}
-
 bool str_istarts(str s, str prefix)
 {
     if (s.len < prefix.len)
         return false;
     for (size_t i = 0; i < prefix.len; i++) {
-        if (ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
+        // Most text is written in one way: only what differs is folded.
+        if (s.p[i] != prefix.p[i] && ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
             return false;
+    }
+    return true;
+}
+
+/* Whether a byte of `word` is below 0x20 or 0x7F, or (a false alarm) has its top bit set. */
+static bool may_hold_control(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+    return (((word - ones * 0x20) | (word + ones) | word) & tops) != 0;
+}
+
+static bool is_one_line_by_byte(str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c < ' ' && c != '\t') || c == 0x7F)
+            return false;
+    }
+    return true;
+}
+
+bool str_is_one_line(str s)
+{
+    uint64_t word;
+    if (s.len < sizeof(word))
+        return is_one_line_by_byte(s);
+    for (size_t i = 0; i < s.len; i += sizeof(word)) {
+        // The last word may overlap the one before.
+        size_t at = i + sizeof(word) <= s.len ? i : s.len - sizeof(word);
+        memcpy(&word, s.p + at, sizeof(word));
+        if (may_hold_control(word))
+            return is_one_line_by_byte(s);
     }
     return true;
 }
@@ -110,9 +138,10 @@ int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The length of the UTF-8 sequence at the start of `p`, or 0 when it is none (RFC 3629). */
-static size_t utf8_sequence(const unsigned char *p, size_t len)
+size_t utf8_sequence(str s)
 {
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t len = s.len;
     if (p[0] < 0x80)
         return 1;
     size_t need;
@@ -142,18 +171,17 @@ static size_t utf8_sequence(const unsigned char *p, size_t len)
 
 size_t utf8_valid_prefix(str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.len) {
         uint64_t word;
         if (s.len - i >= sizeof(word)) {
-            memcpy(&word, p + i, sizeof(word));
+            memcpy(&word, s.p + i, sizeof(word));
             if ((word & 0x8080808080808080U) == 0) {
                 i += sizeof(word);
                 continue;
             }
         }
-        size_t n = utf8_sequence(p + i, s.len - i);
+        size_t n = utf8_sequence(str_skip(s, i));
         if (n == 0)
             return i;
         i += n;

@@ -79,9 +79,16 @@ static inline bool ascii_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Equality of ASCII text without regard to letter case. */
-bool str_ieq(str a, str b);
 bool str_istarts(str s, str prefix);
+
+/* Equality of ASCII text without regard to letter case. */
+static inline bool str_ieq(str a, str b)
+{
+    return a.len == b.len && str_istarts(a, b);
+}
+
+/* Whether a header's value (or name) can hold `s`: no control character but a tab is in it. */
+bool str_is_one_line(str s);
 
 /* The offset of the first `c`, or s.len. */
 size_t str_find_char(str s, char c);
@@ -111,6 +118,12 @@ MUST_CHECK bool str_to_i64(str s, int64_t *ret);
 
 /* The value of a hexadecimal digit, or -1. */
 int hex_value(char c);
+
+/*
+ * The length of the UTF-8 sequence at the start of `s` (RFC 3629), or 0 when there is none; of
+ * ASCII it is 1. `s` is not empty.
+ */
+size_t utf8_sequence(str s);
 
 /*
  * The length of the longest prefix of `s` that is valid UTF-8 (no surrogates, no overlong forms,

@@ -4,12 +4,14 @@
 
 #include "codec/json.h"
 #include "codec/ndjson.h"
+#include "codec/openai_logprobs.h"
 #include "codec/sse.h"
 
 enum {
     HEAD_MAX = 64 << 10,
     TAIL_ROOM = 128,                     // what closes a chunk
     ID_MAX = 256,                        // bytes; a longer id of a tool call is replaced
+    IDS_MAX = 1024,                      // ids of calls that are known; further ones are replaced
     ARGUMENTS_MAX = 4 * NDJSON_LINE_MAX, // written anew, arguments may grow a little
 };
 
@@ -22,7 +24,7 @@ static const struct {
     {STR_C("length"), STR_C("length")},
 };
 
-static str finish_reason(str done_reason, bool has_calls)
+str answer_finish_reason(str done_reason, bool has_calls)
 {
     str reason = STR("stop");
     for (size_t i = 0; i < COUNT_OF(FINISH_REASONS); i++) {
@@ -32,7 +34,7 @@ static str finish_reason(str done_reason, bool has_calls)
     return has_calls && !str_eq(reason, STR("length")) ? STR("tool_calls") : reason;
 }
 
-static void put_usage(struct buf *out, const struct ollama_line *line)
+void answer_put_usage(struct buf *out, const struct ollama_line *line)
 {
     buf_append(out, STR("\"usage\":{\"prompt_tokens\":"));
     buf_append_u64(out, line->prompt_tokens);
@@ -43,14 +45,13 @@ static void put_usage(struct buf *out, const struct ollama_line *line)
     buf_append_char(out, '}');
 }
 
-/* `{"id":…` up to the choices, of a chunk or of a whole answer. */
-static void put_head(struct buf *out, const struct answer_head *head, str object)
+void answer_put_head(struct buf *out, const struct answer_head *head, str object)
 {
     buf_append(out, STR("{\"id\":"));
     json_put_string(out, head->id);
-    buf_append(out, STR(",\"object\":"));
-    json_put_string(out, object);
-    buf_append(out, STR(",\"created\":"));
+    buf_append(out, STR(",\"object\":\""));
+    buf_append(out, object);
+    buf_append(out, STR("\",\"created\":"));
     buf_append_i64(out, head->created_s);
     buf_append(out, STR(",\"model\":"));
     json_put_string(out, head->model);
@@ -65,10 +66,27 @@ static str id_seed(str answer_id)
     return str_starts(answer_id, STR("chatcmpl-")) ? str_skip(answer_id, 9) : answer_id;
 }
 
-/* An id that the upstream left out is made of the answer's own, which is unique, and the index. */
-static void put_call_id(struct buf *out, str id, str answer_id, size_t index)
+/*
+ * Whether `id` can be sent as it is: some upstreams leave it out, others give two calls the same.
+ * `taken` holds the hashes of those that went before; a chance match costs an id, nothing more.
+ */
+static bool take_id(struct buf *taken, str id)
 {
-    if (id.len > 0 && id.len <= ID_MAX) {
+    uint64_t hash = str_hash(id);
+    if (id.len == 0 || id.len > ID_MAX)
+        return false;
+    for (size_t at = 0; at < taken->len; at += sizeof(hash)) {
+        if (memcmp(taken->p + at, &hash, sizeof(hash)) == 0)
+            return false;
+    }
+    buf_append(taken, str_of((const char *)&hash, sizeof(hash)));
+    return buf_ok(taken);
+}
+
+/* Ids of our own are made of the answer's, which is unique, and the index. */
+static void put_call_id(struct buf *out, struct buf *taken, str id, str answer_id, size_t index)
+{
+    if (take_id(taken, id)) {
         json_put_string(out, id);
         return;
     }
@@ -92,10 +110,11 @@ static void put_arguments_text(struct buf *out, const struct json *call)
 }
 
 /* `"id":…,"type":"function","function":{"name":…,"arguments":"`; the text and `"}` follow. */
-static void open_call(struct buf *out, const struct json *call, str answer_id, size_t index)
+static void open_call(struct buf *out, struct buf *taken, const struct json *call, str answer_id,
+                      size_t index)
 {
     buf_append(out, STR("\"id\":"));
-    put_call_id(out, json_str(json_get(call, STR("id"))), answer_id, index);
+    put_call_id(out, taken, json_str(json_get(call, STR("id"))), answer_id, index);
     buf_append(out, STR(",\"type\":\"function\",\"function\":{\"name\":"));
     json_put_string(out, json_str(json_get(json_get(call, STR("function")), STR("name"))));
     buf_append(out, STR(",\"arguments\":\""));
@@ -107,41 +126,63 @@ void chat_stream_init(struct chat_stream *s, const struct answer_head *head)
 {
     *s = (struct chat_stream){.reasoning = head->reasoning, .include_usage = head->include_usage};
     buf_init(&s->head, HEAD_MAX);
-    put_head(&s->head, head, STR("chat.completion.chunk"));
-    assert(buf_ok(&s->head));
-    s->id_at = sizeof("{\"id\":\"") - 1;
+    buf_init(&s->call_ids, IDS_MAX * sizeof(uint64_t));
+    sse_open(&s->head);
+    s->id_at = (uint32_t)s->head.len + sizeof("{\"id\":\"") - 1;
     s->id_len = (uint32_t)head->id.len;
+    answer_put_head(&s->head, head, STR("chat.completion.chunk"));
+    s->choices_at = (uint32_t)s->head.len;
+    buf_append(&s->head, STR("{\"index\":0,\"delta\":{"));
+    s->delta_at = (uint32_t)s->head.len;
+    buf_append(&s->head, STR("\"content\":\""));
+    assert(buf_ok(&s->head));
 }
 
 void chat_stream_release(struct chat_stream *s)
 {
     buf_release(&s->head);
+    buf_release(&s->call_ids);
 }
+
+/* Ends of a chunk; which one depends on whether the caller wants usage. */
+#define DELTA_END "},\"logprobs\":null,\"finish_reason\":null}"
+#define CHUNK_END "]}\n\n"
+#define USAGE_END "],\"usage\":null}\n\n"
 
 static void open_delta(const struct chat_stream *s, struct buf *out)
 {
-    sse_open(out);
-    buf_append(out, buf_str(&s->head));
-    buf_append(out, STR("{\"index\":0,\"delta\":{"));
+    buf_append(out, str_head(buf_str(&s->head), s->delta_at));
 }
 
 static void close_chunk(const struct chat_stream *s, struct buf *out)
 {
-    buf_append(out, s->include_usage ? STR("],\"usage\":null}") : STR("]}"));
-    sse_close(out);
+    buf_append(out, s->include_usage ? STR(USAGE_END) : STR(CHUNK_END));
 }
 
 static void close_delta(const struct chat_stream *s, struct buf *out)
 {
-    buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":null}"));
-    close_chunk(s, out);
+    buf_append(out, s->include_usage ? STR(DELTA_END USAGE_END) : STR(DELTA_END CHUNK_END));
 }
 
-/* What the line that began at `start` has room for. */
-static size_t room_left(const struct buf *out, size_t start)
+/* What a line has room for behind its first `used` bytes. */
+static size_t room_behind(size_t used)
 {
-    size_t used = out->len - start + TAIL_ROOM;
+    used += TAIL_ROOM;
     return used < CHAT_LINE_MAX ? CHAT_LINE_MAX - used : 0;
+}
+
+/* As close_delta, with as much of the line's log probabilities as there is room for. */
+static void close_token(const struct chat_stream *s, struct logprobs *lp, size_t start,
+                        struct buf *out)
+{
+    if (lp->next == NULL) {
+        close_delta(s, out);
+        return;
+    }
+    buf_append(out, STR("},\"logprobs\":"));
+    logprobs_put(out, lp, room_behind(out->len - start));
+    buf_append(out, STR(",\"finish_reason\":null}"));
+    close_chunk(s, out);
 }
 
 static void put_role(struct chat_stream *s, struct buf *out)
@@ -154,41 +195,51 @@ static void put_role(struct chat_stream *s, struct buf *out)
     close_delta(s, out);
 }
 
-static void put_field(struct buf *out, str name, str text)
+#define REASONING_CONTENT_KEY STR("\"reasoning_content\":")
+#define REASONING_KEY         STR("\"reasoning\":")
+
+static void put_field(struct buf *out, str key, str text)
 {
-    json_put_string(out, name);
-    buf_append_char(out, ':');
+    buf_append(out, key);
     json_put_string(out, text);
 }
 
-static void stream_content(const struct chat_stream *s, str text, struct buf *out)
+/* The hot path of every stream: three appends, of which two are ready made. */
+static void stream_content(const struct chat_stream *s, str text, struct logprobs *lp,
+                           struct buf *out)
 {
     while (text.len > 0 && buf_ok(out)) {
         size_t start = out->len;
-        open_delta(s, out);
-        size_t n = json_escaped_head(text, room_left(out, start));
-        buf_append(out, STR("\"content\":"));
-        json_put_string(out, str_head(text, n));
-        close_delta(s, out);
+        size_t n = json_escaped_head(text, room_behind(s->delta_at));
+        buf_append(out, buf_str(&s->head));
+        json_put_escaped(out, str_head(text, n));
+        if (lp->next == NULL) {
+            buf_append(out, s->include_usage ? STR("\"" DELTA_END USAGE_END)
+                                             : STR("\"" DELTA_END CHUNK_END));
+        } else {
+            buf_append_char(out, '"');
+            close_token(s, lp, start, out);
+        }
         text = str_skip(text, n);
     }
 }
 
 /* Thinking has a chunk of its own: some clients drop the text of a chunk that has both. */
-static void stream_thinking(const struct chat_stream *s, str text, struct buf *out)
+static void stream_thinking(const struct chat_stream *s, str text, struct logprobs *lp,
+                            struct buf *out)
 {
     bool both = s->reasoning == REASONING_BOTH;
     while (text.len > 0 && buf_ok(out)) {
         size_t start = out->len;
         open_delta(s, out);
-        size_t n = json_escaped_head(text, room_left(out, start) / (both ? 2 : 1));
+        size_t n = json_escaped_head(text, room_behind(out->len - start) / (both ? 2 : 1));
         if (s->reasoning != REASONING_PLAIN)
-            put_field(out, STR("reasoning_content"), str_head(text, n));
+            put_field(out, REASONING_CONTENT_KEY, str_head(text, n));
         if (both)
             buf_append_char(out, ',');
         if (s->reasoning != REASONING_CONTENT)
-            put_field(out, STR("reasoning"), str_head(text, n));
-        close_delta(s, out);
+            put_field(out, REASONING_KEY, str_head(text, n));
+        close_token(s, lp, start, out);
         text = str_skip(text, n);
     }
 }
@@ -197,7 +248,8 @@ static void stream_thinking(const struct chat_stream *s, str text, struct buf *o
  * Id, type and name go out once: clients append what they see again. The index counts over the
  * whole answer, as upstreams may say 0 for every call.
  */
-static void stream_call(struct chat_stream *s, const struct json *call, struct buf *out)
+static void stream_call(struct chat_stream *s, const struct json *call, struct logprobs *lp,
+                        struct buf *out)
 {
     struct buf text;
     buf_init(&text, ARGUMENTS_MAX);
@@ -214,31 +266,46 @@ static void stream_call(struct chat_stream *s, const struct json *call, struct b
         buf_append_u64(out, index);
         buf_append_char(out, ',');
         if (first)
-            open_call(out, call, str_of(s->head.p + s->id_at, s->id_len), index);
+            open_call(out, &s->call_ids, call, str_of(s->head.p + s->id_at, s->id_len), index);
         else
             buf_append(out, STR("\"function\":{\"arguments\":\""));
-        size_t n = json_escaped_head(rest, room_left(out, start));
+        size_t n = json_escaped_head(rest, room_behind(out->len - start));
         json_put_escaped(out, str_head(rest, n));
         buf_append(out, STR("\"}}]"));
-        close_delta(s, out);
+        close_token(s, lp, start, out);
         rest = str_skip(rest, n);
         first = false;
     }
     buf_release(&text);
 }
 
+/*
+ * What no chunk of its line had room for, and the tokens of a call that is still being put
+ * together, which come on lines with nothing else.
+ */
+static void stream_logprobs(const struct chat_stream *s, struct logprobs *lp, struct buf *out)
+{
+    while (lp->next != NULL && buf_ok(out)) {
+        size_t start = out->len;
+        open_delta(s, out);
+        buf_append(out, STR("},\"logprobs\":"));
+        logprobs_put_some(out, lp, room_behind(out->len - start));
+        buf_append(out, STR(",\"finish_reason\":null}"));
+        close_chunk(s, out);
+    }
+}
+
 static void stream_finish(struct chat_stream *s, const struct ollama_line *line, struct buf *out)
 {
     open_delta(s, out);
     buf_append(out, STR("},\"logprobs\":null,\"finish_reason\":"));
-    json_put_string(out, finish_reason(line->done_reason, s->n_calls > 0));
+    json_put_string(out, answer_finish_reason(line->done_reason, s->n_calls > 0));
     buf_append_char(out, '}');
     close_chunk(s, out);
     if (s->include_usage) {
-        sse_open(out);
-        buf_append(out, buf_str(&s->head));
+        buf_append(out, str_head(buf_str(&s->head), s->choices_at));
         buf_append(out, STR("],"));
-        put_usage(out, line);
+        answer_put_usage(out, line);
         buf_append_char(out, '}');
         sse_close(out);
     }
@@ -250,16 +317,18 @@ enum chat_step chat_stream_line(struct chat_stream *s, const struct ollama_line 
                                 struct buf *out)
 {
     assert(!line->has_error);
-    bool useful = ollama_line_useful(line);
+    bool useful = ollama_line_useful(line) || line->logprobs != NULL;
+    struct logprobs lp = logprobs_of(line->logprobs);
     if (s->finished || (!useful && !line->done))
         return CHAT_STEP_NOTHING;
     put_role(s, out);
-    stream_thinking(s, line->thinking, out);
-    stream_content(s, line->content, out);
+    stream_thinking(s, line->thinking, &lp, out);
+    stream_content(s, line->content, &lp, out);
     struct json_iter it = json_iter(line->tool_calls);
     const struct json *call = NULL;
     while (json_next(&it, NULL, &call))
-        stream_call(s, call, out);
+        stream_call(s, call, &lp, out);
+    stream_logprobs(s, &lp, out);
     if (!line->done)
         return CHAT_STEP_USEFUL;
     stream_finish(s, line, out);
@@ -285,11 +354,13 @@ static void put_calls(struct buf *out, const struct answer_head *head, const str
     const struct json *call = NULL;
     size_t index = 0;
     struct buf text;
+    struct buf taken;
     buf_init(&text, ARGUMENTS_MAX);
+    buf_init(&taken, IDS_MAX * sizeof(uint64_t));
     buf_append(out, STR(",\"tool_calls\":["));
     while (json_next(&it, NULL, &call)) {
         buf_append(out, index > 0 ? STR(",{") : STR("{"));
-        open_call(out, call, head->id, index++);
+        open_call(out, &taken, call, head->id, index++);
         buf_reset(&text);
         put_arguments_text(&text, call);
         if (!buf_ok(&text))
@@ -299,6 +370,7 @@ static void put_calls(struct buf *out, const struct answer_head *head, const str
     }
     buf_append_char(out, ']');
     buf_release(&text);
+    buf_release(&taken);
 }
 
 static void put_message(struct buf *out, const struct answer_head *head,
@@ -313,11 +385,11 @@ static void put_message(struct buf *out, const struct answer_head *head,
     buf_append(out, STR(",\"refusal\":null"));
     if (line->thinking.len > 0 && head->reasoning != REASONING_PLAIN) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning_content"), line->thinking);
+        put_field(out, REASONING_CONTENT_KEY, line->thinking);
     }
     if (line->thinking.len > 0 && head->reasoning != REASONING_CONTENT) {
         buf_append_char(out, ',');
-        put_field(out, STR("reasoning"), line->thinking);
+        put_field(out, REASONING_KEY, line->thinking);
     }
     if (line->tool_calls != NULL)
         put_calls(out, head, line->tool_calls);
@@ -328,12 +400,15 @@ void chat_answer_encode(const struct answer_head *head, const struct ollama_line
                         struct buf *out)
 {
     assert(!line->has_error);
-    put_head(out, head, STR("chat.completion"));
+    answer_put_head(out, head, STR("chat.completion"));
     buf_append(out, STR("{\"index\":0,\"message\":"));
     put_message(out, head, line);
-    buf_append(out, STR(",\"logprobs\":null,\"finish_reason\":"));
-    json_put_string(out, finish_reason(line->done_reason, line->tool_calls != NULL));
+    buf_append(out, STR(",\"logprobs\":"));
+    struct logprobs lp = logprobs_of(line->logprobs);
+    logprobs_put(out, &lp, SIZE_MAX);
+    buf_append(out, STR(",\"finish_reason\":"));
+    json_put_string(out, answer_finish_reason(line->done_reason, line->tool_calls != NULL));
     buf_append(out, STR("}],"));
-    put_usage(out, line);
+    answer_put_usage(out, line);
     buf_append_char(out, '}');
 }

@@ -42,11 +42,23 @@ struct answer_head {
     enum reasoning_field reasoning;
 };
 
+/* `{"id":…` up to `"choices":[`, of a chunk or of a whole answer. */
+void answer_put_head(struct buf *out, const struct answer_head *head, str object);
+
+/* `"usage":{…}` */
+void answer_put_usage(struct buf *out, const struct ollama_line *line);
+
+/* OpenAI's name for a native end. */
+str answer_finish_reason(str done_reason, bool has_calls);
+
 struct chat_stream {
-    struct buf head; // owns `{"id":…,"choices":[`
+    struct buf head; // owns `data: {"id":…,"choices":[{"index":0,"delta":{"content":"`
     uint32_t id_at;  // the id inside of it
     uint32_t id_len;
-    uint32_t n_calls; // tool calls so far
+    uint32_t choices_at; // where the choices begin
+    uint32_t delta_at;   // where the members of the delta do
+    uint32_t n_calls;    // tool calls so far
+    struct buf call_ids; // owns what is known of their ids
     enum reasoning_field reasoning;
     bool include_usage;
     bool started;  // the role went out
@@ -55,7 +67,7 @@ struct chat_stream {
 
 enum chat_step {
     CHAT_STEP_NOTHING,  // nothing was appended
-    CHAT_STEP_USEFUL,   // text, thinking or a tool call was
+    CHAT_STEP_USEFUL,   // text, thinking, a tool call or log probabilities were
     CHAT_STEP_FINISHED, // all was, [DONE] too
 };
 

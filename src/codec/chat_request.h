@@ -73,8 +73,11 @@ struct chat_request {
 
     enum chat_format format;
     const struct json *schema;
-    const struct json *tools; // an array with items; NULL: none
-    const struct json *think; // NULL: not said
+    const struct json *const *tools; // those to send, each with a named function
+    size_t n_tools;
+    str think; // its JSON text, `true` or `"high"`; empty: not said
+    bool logprobs;
+    int64_t top_logprobs; // 0: not asked for
     const struct json *keep_alive;
 };
 

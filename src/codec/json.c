@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <yyjson.h>
 
+#include "codec/json_shape.h"
+
 enum {
     FEW_KEYS = 12,            // up to here comparing all pairs is quicker than sorting
     SURELY_FINITE_BYTES = 300 // digits without an exponent that every double can hold
@@ -23,59 +25,6 @@ static const struct json *json_of(const yyjson_val *v)
 static str text_of(const yyjson_val *v)
 {
     return str_of(v->uni.str, unsafe_yyjson_get_len((void *)v));
-}
-
-/* ---- the quick pass before the parse ---- */
-
-/* The offset behind the string whose opening quote is at `i`, or `len` if it does not end. */
-static size_t skip_string(const char *text, size_t len, size_t i)
-{
-    size_t from = i + 1;
-    while (from < len) {
-        const char *quote = memchr(text + from, '"', len - from);
-        if (quote == NULL)
-            return len;
-        size_t at = (size_t)(quote - text);
-        size_t slashes = 0;
-        while (at - slashes > from && text[at - slashes - 1] == '\\')
-            slashes++;
-        if (slashes % 2 == 0)
-            return at + 1;
-        from = at + 1;
-    }
-    return len;
-}
-
-/*
- * Checks depth and, in strict mode, items per container. Text that is no JSON gets through as
- * far as the parser will look at it.
- */
-static enum err check_shape(const char *text, size_t len, bool strict, struct err_info *info)
-{
-    uint32_t commas[JSON_DEPTH_MAX + 1] = {0};
-    size_t depth = 0;
-    size_t i = 0;
-    while (i < len) {
-        char c = text[i];
-        if (c == '"') {
-            i = skip_string(text, len, i);
-            continue;
-        }
-        i++;
-        if (c == '[' || c == '{') {
-            if (++depth > JSON_DEPTH_MAX)
-                return err_set(info, ERR_RANGE, "nested deeper than %d levels", JSON_DEPTH_MAX);
-            commas[depth] = 0;
-        } else if (c == ']' || c == '}') {
-            if (depth == 0)
-                return ERR_OK;
-            depth--;
-        } else if (c == ',' && ++commas[depth] >= JSON_ITEMS_MAX && strict) {
-            return err_set(info, ERR_RANGE, "more than %d items in one array or object",
-                           JSON_ITEMS_MAX);
-        }
-    }
-    return ERR_OK;
 }
 
 /* ---- the checks after the parse ---- */
@@ -187,31 +136,83 @@ static enum err read_error(const yyjson_read_err *error, struct err_info *info)
     return err_set(info, ERR_SYNTAX, "%s", error->msg);
 }
 
-enum err json_parse_in_place(struct arena *a, char *text, size_t len, enum json_mode mode,
-                             const struct json **ret, struct err_info *info)
+/* Gives the values whose texts were left out for the parse their texts. */
+static void put_back(const yyjson_doc *doc, const struct json_shape *shape, const char *copy,
+                     const char *text)
 {
-    bool strict = mode == JSON_STRICT;
-    if (info != NULL)
-        info->offset = 0;
-    if (len == 0) // `text` may be NULL then
-        return err_set(info, ERR_SYNTAX, "the text is empty");
-    assert(memcmp(text + len, "\0\0\0\0", JSON_PADDING) == 0);
-    enum err err = check_shape(text, len, strict, info);
-    if (err != ERR_OK)
-        return err;
+    const struct json_cut *cut = shape->cuts;
+    const struct json_cut *end = cut + shape->n_cuts;
+    for (yyjson_val *v = doc->root; cut < end && v < doc->root + doc->val_read; v++) {
+        // Values are in the order of the text, and only one can have its text at this place.
+        if (unsafe_yyjson_is_str(v) && v->uni.str == copy + cut->at) {
+            v->uni.str = text + cut->from;
+            unsafe_yyjson_set_len(v, cut->len);
+            cut++;
+        }
+    }
+    assert(cut == end);
+}
 
+/* Parses the text, or its copy without long strings. */
+static enum err parse_text(struct arena *a, str text, enum json_mode mode, yyjson_doc **ret,
+                           struct err_info *info)
+{
     const yyjson_alc alc = {alc_malloc, alc_realloc, alc_free, a};
     yyjson_read_flag flags = YYJSON_READ_INSITU | YYJSON_READ_NUMBER_AS_RAW |
-                             (strict ? 0 : YYJSON_READ_ALLOW_INVALID_UNICODE);
+                             (mode == JSON_STRICT ? 0 : YYJSON_READ_ALLOW_INVALID_UNICODE);
     yyjson_read_err error;
-    yyjson_doc *doc = yyjson_read_opts(text, len, flags, &alc, &error);
-    if (doc == NULL)
-        return read_error(&error, info);
-    err = strict ? check_values(a, doc, info) : ERR_OK;
+    // In place: the text is ours to write to.
+    *ret = yyjson_read_opts((char *)text.p, text.len, flags, &alc, &error);
+    return *ret != NULL ? ERR_OK : read_error(&error, info);
+}
+
+/* Whether what a copy saves is more than it costs. */
+static bool is_worth_a_copy(const struct json_shape *shape, size_t len)
+{
+    return shape->cut_bytes > len / 2;
+}
+
+static enum err parse(struct arena *a, str text, enum json_mode mode, bool cut,
+                      const struct json **ret, struct err_info *info)
+{
+    struct json_shape shape = {0};
+    yyjson_doc *doc = NULL;
+    if (info != NULL)
+        info->offset = 0;
+    if (text.len == 0) // it may be NULL then
+        return err_set(info, ERR_SYNTAX, "the text is empty");
+    assert(memcmp(text.p + text.len, "\0\0\0\0", JSON_PADDING) == 0);
+    enum err err = json_shape_check(a, text, mode == JSON_STRICT, &shape, info);
+    if (err != ERR_OK)
+        return err;
+    cut = cut && is_worth_a_copy(&shape, text.len);
+    str parsed = cut ? json_shape_copy(a, &shape, text, JSON_PADDING) : text;
+    if (parsed.p == NULL)
+        return err_set(info, ERR_TOO_LARGE, "the JSON text needs too much memory");
+    err = parse_text(a, parsed, mode, &doc, info);
+    if (err != ERR_OK && cut && info != NULL)
+        info->offset = json_shape_offset(&shape, info->offset);
+    if (err != ERR_OK)
+        return err;
+    if (cut)
+        put_back(doc, &shape, parsed.p, text.p);
+    err = mode == JSON_STRICT ? check_values(a, doc, info) : ERR_OK;
     if (err != ERR_OK)
         return err;
     *ret = json_of(doc->root);
     return ERR_OK;
+}
+
+enum err json_parse_in_place(struct arena *a, char *text, size_t len, enum json_mode mode,
+                             const struct json **ret, struct err_info *info)
+{
+    return parse(a, str_of(text, len), mode, true, ret, info);
+}
+
+enum err json_parse_uncut(struct arena *a, char *text, size_t len, enum json_mode mode,
+                          const struct json **ret, struct err_info *info)
+{
+    return parse(a, str_of(text, len), mode, false, ret, info);
 }
 
 /* The code unit of the escape `\uXXXX` at `p`, or -1. */
@@ -354,17 +355,39 @@ bool json_next(struct json_iter *it, str *key, const struct json **value)
     return true;
 }
 
+/* Whether the key `k` is `name`; lengths differ most often. */
+static inline bool is_key(const yyjson_val *k, str name)
+{
+    return unsafe_yyjson_get_len((void *)k) == name.len &&
+           (name.len == 0 || memcmp(k->uni.str, name.p, name.len) == 0);
+}
+
 const struct json *json_get(const struct json *object, str key)
 {
-    if (json_kind(object) != JSON_OBJECT)
+    if (object == NULL || !unsafe_yyjson_is_obj(val_of(object)))
         return NULL;
     const struct json *found = NULL;
-    const struct json *value = NULL;
-    struct json_iter it = json_iter(object);
-    str name;
-    while (json_next(&it, &name, &value)) {
-        if (str_eq(name, key))
-            found = value;
+    yyjson_val *k = val_of(object) + 1;
+    for (size_t n = unsafe_yyjson_get_len(val_of(object)); n > 0; n--) {
+        if (is_key(k, key))
+            found = json_of(k + 1);
+        k = unsafe_yyjson_get_next(k + 1);
     }
     return found;
+}
+
+void json_pick(const struct json *object, const str *keys, size_t n, const struct json **ret)
+{
+    memset(ret, 0, n * sizeof(struct json *));
+    if (object == NULL || !unsafe_yyjson_is_obj(val_of(object)))
+        return;
+    yyjson_val *k = val_of(object) + 1;
+    for (size_t left = unsafe_yyjson_get_len(val_of(object)); left > 0; left--) {
+        size_t i = 0;
+        while (i < n && !is_key(k, keys[i]))
+            i++;
+        if (i < n)
+            ret[i] = json_of(k + 1);
+        k = unsafe_yyjson_get_next(k + 1);
+    }
 }

@@ -57,6 +57,10 @@ MUST_CHECK enum err json_parse_in_place(struct arena *a, char *text, size_t len,
                                         enum json_mode mode, const struct json **ret,
                                         struct err_info *info);
 
+/* As json_parse_in_place, without the quick way for long strings: what that is checked against. */
+MUST_CHECK enum err json_parse_uncut(struct arena *a, char *text, size_t len, enum json_mode mode,
+                                     const struct json **ret, struct err_info *info);
+
 /* As json_parse_in_place, with a copy of `text` in the arena. */
 MUST_CHECK enum err json_parse(struct arena *a, str text, enum json_mode mode,
                                const struct json **ret, struct err_info *info);
@@ -74,6 +78,9 @@ const char *json_kind_name(enum json_kind kind);
 
 /* The member `key` of an object, else NULL. Linear in the number of members. */
 const struct json *json_get(const struct json *object, str key);
+
+/* json_get for `n` different keys in one walk over the members. */
+void json_pick(const struct json *object, const str *keys, size_t n, const struct json **ret);
 
 /* The text of a string, else the empty str. Borrowed from the value. */
 str json_str(const struct json *v);

@@ -83,11 +83,43 @@ bool json_to_i64(const struct json *v, int64_t *ret)
     return true;
 }
 
+/*
+ * Numbers as people write them: few digits and no exponent. The digits and the power of ten are
+ * then exact as doubles, and their quotient is rounded once, as strtod() would.
+ */
+static bool short_to_double(str text, double *ret)
+{
+    enum { EXACT_DIGITS = 15 }; // and a sixteenth, if 53 bits hold it
+    static const double TENS[EXACT_DIGITS + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    size_t i = text.p[0] == '-' ? 1 : 0;
+    size_t point = text.len;
+    int64_t value = 0;
+    if (text.len - i > EXACT_DIGITS + 1) // with a point
+        return false;
+    for (; i < text.len; i++) {
+        if (ascii_is_digit(text.p[i]))
+            value = value * 10 + (text.p[i] - '0');
+        else if (text.p[i] == '.' && point == text.len)
+            point = i;
+        else
+            return false;
+    }
+    size_t behind = point < text.len ? text.len - point - 1 : 0;
+    if (value > (int64_t)1 << 53 || behind > EXACT_DIGITS)
+        return false;
+    double positive = (double)value / TENS[behind];
+    *ret = text.p[0] == '-' ? -positive : positive;
+    return true;
+}
+
 bool json_text_to_double(str text, double *ret)
 {
     char copy[JSON_NUMBER_MAX + 1]; // strtod wants a zero at the end
     if (text.len == 0 || text.len > JSON_NUMBER_MAX)
         return false;
+    if (short_to_double(text, ret))
+        return true;
     memcpy(copy, text.p, text.len);
     copy[text.len] = '\0';
     double value = strtod(copy, NULL);

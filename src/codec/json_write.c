@@ -2,28 +2,9 @@
 
 #include <string.h>
 
+#include "codec/json_scan.h"
+
 #define REPLACEMENT STR("\xEF\xBF\xBD") // U+FFFD
-
-static uint64_t has_byte(uint64_t word, uint8_t byte)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t x = word ^ (ones * byte);
-    return (x - ones) & ~x & (ones << 7);
-}
-
-/*
- * Whether one of eight bytes may need an escape: a control, a quote, a backslash, or the lead
- * of U+0085, U+2028 and U+2029. It may say yes for nothing, never no.
- */
-static bool word_may_escape(const char *p)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    uint64_t control = (word - ones * 0x20) & ~word & (ones << 7);
-    return (control | has_byte(word, '"') | has_byte(word, '\\') | has_byte(word, 0xC2) |
-            has_byte(word, 0xE2)) != 0;
-}
 
 /* The length of the character at `p` if it must be escaped, else 0. `left` > 0. */
 static size_t escape_at(const char *p, size_t left)
@@ -42,84 +23,76 @@ static size_t escape_at(const char *p, size_t left)
 /* The two-byte escape's letter for a one-byte character, or 0. */
 static char short_escape(char c)
 {
-    switch (c) {
-    case '"':
-        return '"';
-    case '\\':
-        return '\\';
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return 0;
-    }
+    static const char LETTERS[256] = {
+        ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+        ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+    };
+    return LETTERS[(unsigned char)c];
 }
 
-static void put_escape(struct buf *out, const char *p, size_t len)
+/* Appends the escape of a character of one byte. */
+static void put_short(struct buf *out, char c)
 {
     static const char HEX[] = "0123456789abcdef";
-    char letter = len == 1 ? short_escape(p[0]) : 0;
-    if (letter != 0) {
-        buf_append(out, str_of((char[]){'\\', letter}, 2));
-    } else if (len == 1) {
-        char text[] = {'\\', 'u', '0', '0', HEX[(p[0] >> 4) & 15], HEX[p[0] & 15]};
-        buf_append(out, str_of(text, sizeof(text)));
-    } else if (len == 2) {
-        buf_append(out, STR("\\u0085"));
-    } else {
-        buf_append(out, (unsigned char)p[2] == 0xA8 ? STR("\\u2028") : STR("\\u2029"));
-    }
+    char letter = short_escape(c);
+    char text[] = {'\\', 'u', '0', '0', HEX[(c >> 4) & 15], HEX[c & 15]};
+    text[1] = letter != 0 ? letter : 'u';
+    buf_append(out, str_of(text, letter != 0 ? 2 : sizeof(text)));
 }
 
-/* The number of bytes at the start of `s`, which is valid UTF-8, that go out as they are. */
-static size_t plain_run(str s)
+/* Appends the escape of the line end of more than one byte at `p`. */
+static void put_long(struct buf *out, const char *p, size_t len)
+{
+    if (len == 2)
+        buf_append(out, STR("\\u0085"));
+    else
+        buf_append(out, (unsigned char)p[2] == 0xA8 ? STR("\\u2028") : STR("\\u2029"));
+}
+
+/* The number of bytes before the first that is ASCII, not UTF-8, or to be escaped. */
+static size_t foreign_run(str s)
 {
     size_t i = 0;
-    while (i < s.len) {
-        if (s.len - i >= 8 && !word_may_escape(s.p + i)) {
-            i += 8;
-            continue;
-        }
-        size_t end = s.len - i >= 8 ? i + 8 : s.len;
-        for (; i < end; i++) {
-            if (escape_at(s.p + i, s.len - i) > 0)
-                return i;
-        }
+    while (i < s.len && (unsigned char)s.p[i] >= 0x80) {
+        size_t n = utf8_sequence(str_skip(s, i));
+        if (n == 0 || escape_at(s.p + i, n) > 0)
+            break;
+        i += n;
     }
-    return s.len;
+    return i;
 }
 
-static void put_valid(struct buf *out, str s)
+/*
+ * Appends what runs have stopped at, if it is a character to be escaped or a byte that is none;
+ * returns its length. Behind foreign letters it may be plain text again, and 0.
+ */
+static size_t put_special(struct buf *out, str s)
 {
-    while (s.len > 0) {
-        size_t run = plain_run(s);
-        buf_append(out, str_head(s, run));
-        s = str_skip(s, run);
-        if (s.len > 0) {
-            size_t n = escape_at(s.p, s.len);
-            put_escape(out, s.p, n);
-            s = str_skip(s, n);
-        }
+    if ((unsigned char)s.p[0] < 0x80) {
+        if (escape_at(s.p, 1) == 0)
+            return 0;
+        put_short(out, s.p[0]);
+        return 1;
     }
+    size_t n = utf8_sequence(s);
+    if (n == 0) {
+        buf_append(out, REPLACEMENT);
+        return 1;
+    }
+    put_long(out, s.p, n);
+    return n;
 }
 
 void json_put_escaped(struct buf *out, str s)
 {
     while (s.len > 0) {
-        size_t valid = utf8_valid_prefix(s);
-        put_valid(out, str_head(s, valid));
-        s = str_skip(s, valid);
-        if (s.len > 0) {
-            buf_append(out, REPLACEMENT);
-            s = str_skip(s, 1);
-        }
+        size_t run = json_plain_run(s);
+        if (run < s.len && (unsigned char)s.p[run] >= 0x80)
+            run += foreign_run(str_skip(s, run));
+        buf_append(out, str_head(s, run));
+        s = str_skip(s, run);
+        if (s.len > 0)
+            s = str_skip(s, put_special(out, s));
     }
 }
 
@@ -144,7 +117,7 @@ static size_t measure(str s, size_t *escaped)
         return 1;
     }
     n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-    if (s.len >= n && utf8_valid_prefix(str_head(s, n)) == n) {
+    if (s.len >= n && utf8_sequence(str_head(s, n)) == n) {
         *escaped = n;
         return n;
     }

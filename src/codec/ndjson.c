@@ -38,7 +38,7 @@ static bool take_line(struct ndjson *nd, str line, str *ret_line)
         nd->too_large = true;
         return false;
     }
-    if (str_trim_ws(line).len == 0)
+    if (line.len == 0 || (line.p[0] <= ' ' && str_trim_ws(line).len == 0))
         return false;
     *ret_line = line;
     return true;

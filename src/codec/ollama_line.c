@@ -1,6 +1,14 @@
 #include "codec/ollama_line.h"
 
+#include "codec/ollama_line_fast.h"
+
 enum { TOOL_NAME_MAX = 1024 }; // bytes; a longer one would not fit a line of a stream
+
+/* Which route's objects: where their texts stand. */
+enum ollama_form {
+    OLLAMA_CHAT,
+    OLLAMA_GENERATE,
+};
 
 #define NO_SENTENCE STR("the upstream reported an error and did not say which")
 
@@ -34,8 +42,7 @@ static str error_of_text(struct arena *a, str text)
     return sentence.len > 0 ? sentence : text;
 }
 
-/* Null and the empty text are no error. */
-static bool error_of(struct arena *a, const struct json *v, str *ret)
+bool ollama_error_of(struct arena *a, const struct json *v, str *ret)
 {
     str sentence = {0};
     if (json_is_null(v) || (json_kind(v) == JSON_STRING && json_str(v).len == 0))
@@ -93,19 +100,28 @@ static enum err read_message(const struct json *message, struct ollama_line *ret
     return check_tool_calls(calls, info);
 }
 
-static enum err read_object(struct arena *a, const struct json *object, struct ollama_line *ret,
-                            struct err_info *info)
+static enum err read_texts(const struct json *object, enum ollama_form form,
+                           struct ollama_line *ret, struct err_info *info)
 {
-    ret->has_error = error_of(a, json_get(object, STR("error")), &ret->error);
+    if (form == OLLAMA_CHAT)
+        return read_message(json_get(object, STR("message")), ret, info);
+    enum err err = text_of_field(object, STR("response"), &ret->content, info);
+    return err != ERR_OK ? err : text_of_field(object, STR("thinking"), &ret->thinking, info);
+}
+
+static enum err read_object(struct arena *a, const struct json *object, enum ollama_form form,
+                            struct ollama_line *ret, struct err_info *info)
+{
+    str answer = form == OLLAMA_CHAT ? STR("message") : STR("response");
+    ret->has_error = ollama_error_of(a, json_get(object, STR("error")), &ret->error);
     if (ret->has_error)
         return ERR_OK;
-    const struct json *message = json_get(object, STR("message"));
     const struct json *done = json_get(object, STR("done"));
-    if (json_is_null(message) && json_is_null(done))
+    if (json_is_null(done) && json_is_null(json_get(object, answer)))
         return err_set(info, ERR_SYNTAX, "neither an answer nor an error");
     if (!json_is_null(done) && !json_to_bool(done, &ret->done))
         return wrong_type(info, "done", done);
-    enum err err = read_message(message, ret, info);
+    enum err err = read_texts(object, form, ret, info);
     if (err != ERR_OK)
         return err;
 
@@ -119,8 +135,8 @@ static enum err read_object(struct arena *a, const struct json *object, struct o
     return ERR_OK;
 }
 
-enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
-                            struct err_info *info)
+static enum err parse(struct arena *a, str text, enum ollama_form form, struct ollama_line *ret,
+                      struct err_info *info)
 {
     const struct json *object = NULL;
     struct ollama_line line = {0};
@@ -132,11 +148,29 @@ enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
     if (json_kind(object) != JSON_OBJECT)
         return err_set(info, ERR_SYNTAX, "a native answer is %s",
                        json_kind_name(json_kind(object)));
-    err = read_object(a, object, &line, info);
+    err = read_object(a, object, form, &line, info);
     if (err != ERR_OK)
         return err;
     *ret = line;
     return ERR_OK;
+}
+
+enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
+                            struct err_info *info)
+{
+    return ollama_line_fast(a, text, ret) ? ERR_OK : ollama_line_parse(a, text, ret, info);
+}
+
+enum err ollama_line_parse(struct arena *a, str text, struct ollama_line *ret,
+                           struct err_info *info)
+{
+    return parse(a, text, OLLAMA_CHAT, ret, info);
+}
+
+enum err ollama_generate_decode(struct arena *a, str text, struct ollama_line *ret,
+                                struct err_info *info)
+{
+    return parse(a, text, OLLAMA_GENERATE, ret, info);
 }
 
 /* Whether a body that is not JSON is a sentence for people. */
@@ -170,7 +204,7 @@ void ollama_error_decode(struct arena *a, str body, struct ollama_error *ret)
         ret->text = str_trim_ws(json_str(v));
         return;
     }
-    ret->is_native = error_of(a, json_get(v, STR("error")), &ret->text);
+    ret->is_native = ollama_error_of(a, json_get(v, STR("error")), &ret->text);
     ret->has_signin_url = json_str(json_get(v, STR("signin_url"))).len > 0;
     if (!ret->is_native)
         ret->text = str_trim_ws(json_str(json_get(v, STR("message"))));

@@ -1,12 +1,13 @@
 /*
- * ollama_line - one native chat answer object
+ * ollama_line - one native answer object, of /api/chat or /api/generate
  *
  * A line of a stream and the object of a whole answer have the same form. Servers differ by
  * version, and clouds by mood: nulls are absent fields, counts may be missing or negative, and
  * an error may be a text, an object, or an object written as text.
  *
  * Threads: none.
- * Memory:  what comes back lives in the arena, which is reset per line on the hot path.
+ * Memory:  what comes back lives in the arena, which is reset per line on the hot path, or is
+ *          borrowed from the text.
  */
 #ifndef CODEC_OLLAMA_LINE_H
 #define CODEC_OLLAMA_LINE_H
@@ -41,11 +42,22 @@ struct ollama_line {
 MUST_CHECK enum err ollama_line_decode(struct arena *a, str text, struct ollama_line *ret,
                                        struct err_info *info);
 
+/* As ollama_line_decode, which calls it for what has not the common shape: always a full parse. */
+MUST_CHECK enum err ollama_line_parse(struct arena *a, str text, struct ollama_line *ret,
+                                      struct err_info *info);
+
+/* The same for an object of /api/generate, whose `response` is the content. */
+MUST_CHECK enum err ollama_generate_decode(struct arena *a, str text, struct ollama_line *ret,
+                                           struct err_info *info);
+
 /* Whether the line holds something a caller would see: text, thinking or a tool call. */
 static inline bool ollama_line_useful(const struct ollama_line *line)
 {
     return line->content.len > 0 || line->thinking.len > 0 || line->tool_calls != NULL;
 }
+
+/* The sentence of an `error` member, never empty; false for null and the empty text, no errors. */
+bool ollama_error_of(struct arena *a, const struct json *v, str *ret);
 
 /* What the body of an answer with an error status says. */
 struct ollama_error {

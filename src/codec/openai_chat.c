@@ -4,11 +4,61 @@
 #include <math.h>
 
 #include "codec/openai_messages.h"
+#include "codec/openai_think.h"
+#include "codec/openai_tools.h"
+
+enum { TOP_LOGPROBS_MAX = 20 };
+
+// clang-format off
+/* The members of a body that we know; they are gathered in one walk. */
+#define FIELD_LIST(X) \
+    X(MODEL,                 "model") \
+    X(MESSAGES,              "messages") \
+    X(STREAM,                "stream") \
+    X(STREAM_OPTIONS,        "stream_options") \
+    X(TEMPERATURE,           "temperature") \
+    X(TOP_P,                 "top_p") \
+    X(FREQUENCY_PENALTY,     "frequency_penalty") \
+    X(PRESENCE_PENALTY,      "presence_penalty") \
+    X(SEED,                  "seed") \
+    X(MAX_COMPLETION_TOKENS, "max_completion_tokens") \
+    X(MAX_TOKENS,            "max_tokens") \
+    X(NUM_CTX,               "num_ctx") \
+    X(TOP_K,                 "top_k") \
+    X(MIN_P,                 "min_p") \
+    X(REPEAT_PENALTY,        "repeat_penalty") \
+    X(STOP,                  "stop") \
+    X(RESPONSE_FORMAT,       "response_format") \
+    X(TOOLS,                 "tools") \
+    X(TOOL_CHOICE,           "tool_choice") \
+    X(LOGPROBS,              "logprobs") \
+    X(TOP_LOGPROBS,          "top_logprobs") \
+    X(REASONING_EFFORT,      "reasoning_effort") \
+    X(REASONING,             "reasoning") \
+    X(THINK,                 "think") \
+    X(KEEP_ALIVE,            "keep_alive") \
+    X(OPTIONS,               "options") \
+    X(N,                     "n") \
+    X(LOGIT_BIAS,            "logit_bias")
+// clang-format on
+
+enum field {
+#define X(name, key) FIELD_##name,
+    FIELD_LIST(X)
+#undef X
+        N_FIELDS
+};
+
+static const str FIELD_KEYS[N_FIELDS] = {
+#define X(name, key) STR_C(key),
+    FIELD_LIST(X)
+#undef X
+};
 
 /* What all steps of the decoder work on. */
 struct decoder {
     struct arena *a;
-    const struct json *body;
+    const struct json *fields[N_FIELDS]; // NULL: absent
     struct chat_request *req;
     struct openai_fault *fault;
 };
@@ -37,23 +87,23 @@ enum option_kind {
  * model's own default holds.
  */
 static const struct option_row {
-    str openai;
+    enum field field;
     str native;
     enum option_kind kind;
     double lowest;
     double highest;
 } OPTION_ROWS[] = {
-    {STR_C("temperature"),           STR_C("temperature"),       OPTION_NUMBER,  0,         2        },
-    {STR_C("top_p"),                 STR_C("top_p"),             OPTION_NUMBER,  0,         1        },
-    {STR_C("frequency_penalty"),     STR_C("frequency_penalty"), OPTION_NUMBER,  -2,        2        },
-    {STR_C("presence_penalty"),      STR_C("presence_penalty"),  OPTION_NUMBER,  -2,        2        },
-    {STR_C("seed"),                  STR_C("seed"),              OPTION_INTEGER, -HUGE_VAL, HUGE_VAL },
-    {STR_C("max_completion_tokens"), STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
-    {STR_C("max_tokens"),            STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
-    {STR_C("num_ctx"),               STR_C("num_ctx"),           OPTION_INTEGER, 1,         INT32_MAX},
-    {STR_C("top_k"),                 STR_C("top_k"),             OPTION_INTEGER, -1,        INT32_MAX},
-    {STR_C("min_p"),                 STR_C("min_p"),             OPTION_NUMBER,  0,         1        },
-    {STR_C("repeat_penalty"),        STR_C("repeat_penalty"),    OPTION_NUMBER,  0,         100      },
+    {FIELD_TEMPERATURE,           STR_C("temperature"),       OPTION_NUMBER,  0,         2        },
+    {FIELD_TOP_P,                 STR_C("top_p"),             OPTION_NUMBER,  0,         1        },
+    {FIELD_FREQUENCY_PENALTY,     STR_C("frequency_penalty"), OPTION_NUMBER,  -2,        2        },
+    {FIELD_PRESENCE_PENALTY,      STR_C("presence_penalty"),  OPTION_NUMBER,  -2,        2        },
+    {FIELD_SEED,                  STR_C("seed"),              OPTION_INTEGER, -HUGE_VAL, HUGE_VAL },
+    {FIELD_MAX_COMPLETION_TOKENS, STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
+    {FIELD_MAX_TOKENS,            STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
+    {FIELD_NUM_CTX,               STR_C("num_ctx"),           OPTION_INTEGER, 1,         INT32_MAX},
+    {FIELD_TOP_K,                 STR_C("top_k"),             OPTION_INTEGER, -1,        INT32_MAX},
+    {FIELD_MIN_P,                 STR_C("min_p"),             OPTION_NUMBER,  0,         1        },
+    {FIELD_REPEAT_PENALTY,        STR_C("repeat_penalty"),    OPTION_NUMBER,  0,         100      },
 };
 
 static_assert(COUNT_OF(OPTION_ROWS) < CHAT_OPTIONS_MAX, "one place is for stop");
@@ -69,25 +119,31 @@ static bool has_option(const struct chat_request *req, str name)
 
 static enum err refuse_range(const struct decoder *d, const struct option_row *row)
 {
-    return REFUSE(d, row->openai, "'%.*s' must be between %.10g and %.10g", STR_ARG(row->openai),
-                  row->lowest, row->highest);
+    str param = FIELD_KEYS[row->field];
+    return REFUSE(d, param, "'%.*s' must be between %.10g and %.10g", STR_ARG(param), row->lowest,
+                  row->highest);
+}
+
+static enum err refuse_integer(const struct decoder *d, str param)
+{
+    return REFUSE(d, param, "'%.*s' must be a 64-bit integer", STR_ARG(param));
 }
 
 static enum err decode_option(const struct decoder *d, const struct option_row *row)
 {
-    const struct json *v = json_get(d->body, row->openai);
+    const struct json *v = d->fields[row->field];
     struct chat_option option = {.name = row->native, .kind = CHAT_VALUE_JSON, .json = v};
     double number = 0;
     if (json_is_null(v))
         return ERR_OK;
     if (!json_to_double(v, &number))
-        return refuse_type(d, row->openai, v, "a number");
+        return refuse_type(d, FIELD_KEYS[row->field], v, "a number");
     if (number < row->lowest || number > row->highest)
         return refuse_range(d, row);
     if (row->kind != OPTION_NUMBER) {
         option.kind = CHAT_VALUE_INTEGER;
         if (!json_to_i64(v, &option.integer))
-            return REFUSE(d, row->openai, "'%.*s' must be a 64-bit integer", STR_ARG(row->openai));
+            return refuse_integer(d, FIELD_KEYS[row->field]);
         if (row->kind == OPTION_LIMIT && option.integer == 0)
             return ERR_OK;
     }
@@ -109,7 +165,7 @@ static enum err decode_options(const struct decoder *d)
 /* Empty texts are dropped, and so is a list of none: natively they would do harm. */
 static enum err decode_stop(const struct decoder *d)
 {
-    const struct json *v = json_get(d->body, STR("stop"));
+    const struct json *v = d->fields[FIELD_STOP];
     bool is_list = json_kind(v) == JSON_ARRAY;
     if (json_is_null(v))
         return ERR_OK;
@@ -139,7 +195,7 @@ static enum err decode_stop(const struct decoder *d)
 
 static enum err decode_model(const struct decoder *d)
 {
-    const struct json *v = json_get(d->body, STR("model"));
+    const struct json *v = d->fields[FIELD_MODEL];
     str model = json_str(v);
     if (json_is_null(v) || (json_kind(v) == JSON_STRING && model.len == 0))
         return openai_refuse(d->a, d->fault, FAULT_MISSING_PARAMETER, STR("model"),
@@ -166,8 +222,8 @@ static enum err decode_bool(const struct decoder *d, const struct json *v, str p
 
 static enum err decode_stream(const struct decoder *d)
 {
-    const struct json *options = json_get(d->body, STR("stream_options"));
-    enum err err = decode_bool(d, json_get(d->body, STR("stream")), STR("stream"), &d->req->stream);
+    const struct json *options = d->fields[FIELD_STREAM_OPTIONS];
+    enum err err = decode_bool(d, d->fields[FIELD_STREAM], STR("stream"), &d->req->stream);
     if (err != ERR_OK)
         return err;
     if (!json_is_null(options) && json_kind(options) != JSON_OBJECT)
@@ -176,20 +232,32 @@ static enum err decode_stream(const struct decoder *d)
                        STR("stream_options.include_usage"), &d->req->include_usage);
 }
 
+/* Of the form only the schema matters here; its other members are checked and not sent. */
 static enum err decode_schema(const struct decoder *d, const struct json *format)
 {
-    const struct json *schema = json_get(json_get(format, STR("json_schema")), STR("schema"));
-    str param = STR("response_format.json_schema.schema");
+    const struct json *form = json_get(format, STR("json_schema"));
+    const struct json *schema = json_get(form, STR("schema"));
+    const struct json *name = json_get(form, STR("name"));
+    bool strict = false;
+    if (json_is_null(form))
+        return openai_refuse(d->a, d->fault, FAULT_MISSING_PARAMETER,
+                             STR("response_format.json_schema"),
+                             "'response_format.json_schema' is missing");
+    if (json_kind(form) != JSON_OBJECT)
+        return refuse_type(d, STR("response_format.json_schema"), form, "an object");
+    if (!json_is_null(name) && json_kind(name) != JSON_STRING)
+        return refuse_type(d, STR("response_format.json_schema.name"), name, "a string");
     if (json_kind(schema) != JSON_OBJECT)
-        return REFUSE(d, param, "'%.*s' must be a JSON schema", STR_ARG(param));
+        return refuse_type(d, STR("response_format.json_schema.schema"), schema, "a JSON schema");
     d->req->format = CHAT_FORMAT_SCHEMA;
     d->req->schema = schema;
-    return ERR_OK;
+    return decode_bool(d, json_get(form, STR("strict")), STR("response_format.json_schema.strict"),
+                       &strict);
 }
 
 static enum err decode_format(const struct decoder *d)
 {
-    const struct json *format = json_get(d->body, STR("response_format"));
+    const struct json *format = d->fields[FIELD_RESPONSE_FORMAT];
     if (json_is_null(format))
         return ERR_OK;
     if (json_kind(format) != JSON_OBJECT)
@@ -205,51 +273,46 @@ static enum err decode_format(const struct decoder *d)
     return ERR_OK;
 }
 
-static enum err decode_tool(const struct decoder *d, size_t i, const struct json *tool,
-                            bool *is_function)
-{
-    const struct json *function = json_get(tool, STR("function"));
-    *is_function = str_eq(json_str(json_get(tool, STR("type"))), STR("function"));
-    if (json_kind(tool) != JSON_OBJECT)
-        return REFUSE(d, arena_printf(d->a, "tools[%zu]", i), "'tools[%zu]' must be an object", i);
-    if (*is_function && json_str(json_get(function, STR("name"))).len == 0)
-        return REFUSE(d, arena_printf(d->a, "tools[%zu].function.name", i),
-                      "'tools[%zu].function.name' must be the name of a function", i);
-    return ERR_OK;
-}
-
-/* To leave the tools out is the only way to tell Ollama that none may be called. */
 static enum err decode_tools(const struct decoder *d)
 {
-    const struct json *tools = json_get(d->body, STR("tools"));
-    if (!json_is_null(tools) && json_kind(tools) != JSON_ARRAY)
-        return refuse_type(d, STR("tools"), tools, "an array");
-    bool any = false;
-    struct json_iter it = json_iter(tools);
-    const struct json *tool = NULL;
-    for (size_t i = 0; json_next(&it, NULL, &tool); i++) {
-        bool is_function = false;
-        enum err err = decode_tool(d, i, tool, &is_function);
-        if (err != ERR_OK)
-            return err;
-        any = any || is_function;
-    }
-    if (any && !str_eq(json_str(json_get(d->body, STR("tool_choice"))), STR("none")))
-        d->req->tools = tools;
+    return openai_tools_decode(d->a, d->fields[FIELD_TOOLS], d->fields[FIELD_TOOL_CHOICE], d->req,
+                               d->fault);
+}
+
+static enum err decode_think(const struct decoder *d)
+{
+    const struct openai_think think = {
+        .reasoning_effort = d->fields[FIELD_REASONING_EFFORT],
+        .reasoning = d->fields[FIELD_REASONING],
+        .think = d->fields[FIELD_THINK],
+    };
+    return openai_think_decode(d->a, &think, &d->req->think, d->fault);
+}
+
+static enum err decode_logprobs(const struct decoder *d)
+{
+    const struct json *top = d->fields[FIELD_TOP_LOGPROBS];
+    str param = STR("top_logprobs");
+    int64_t n = 0;
+    enum err err = decode_bool(d, d->fields[FIELD_LOGPROBS], STR("logprobs"), &d->req->logprobs);
+    if (err != ERR_OK || json_is_null(top))
+        return err;
+    if (json_kind(top) != JSON_NUMBER)
+        return refuse_type(d, param, top, "a number");
+    if (!json_to_i64(top, &n) || n < 0 || n > TOP_LOGPROBS_MAX)
+        return REFUSE(d, param, "'top_logprobs' must be an integer between 0 and %d",
+                      TOP_LOGPROBS_MAX);
+    if (n > 0 && !d->req->logprobs)
+        return REFUSE(d, param, "'top_logprobs' needs 'logprobs' to be true");
+    d->req->top_logprobs = n;
     return ERR_OK;
 }
 
 /* What Ollama's users know and OpenAI does not; the values are for Ollama to judge. */
 static enum err decode_native(const struct decoder *d)
 {
-    const struct json *think = json_get(d->body, STR("think"));
-    const struct json *keep_alive = json_get(d->body, STR("keep_alive"));
-    const struct json *options = json_get(d->body, STR("options"));
-    if (!json_is_null(think)) {
-        if (json_kind(think) != JSON_BOOL && json_kind(think) != JSON_STRING)
-            return refuse_type(d, STR("think"), think, "a boolean or a string");
-        d->req->think = think;
-    }
+    const struct json *keep_alive = d->fields[FIELD_KEEP_ALIVE];
+    const struct json *options = d->fields[FIELD_OPTIONS];
     if (!json_is_null(keep_alive)) {
         if (json_kind(keep_alive) != JSON_NUMBER && json_kind(keep_alive) != JSON_STRING)
             return refuse_type(d, STR("keep_alive"), keep_alive, "a number or a string");
@@ -266,8 +329,8 @@ static enum err decode_native(const struct decoder *d)
 /* Fields whose neutral values are let through and whose others we cannot honour. */
 static enum err decode_unsupported(const struct decoder *d)
 {
-    const struct json *n = json_get(d->body, STR("n"));
-    const struct json *bias = json_get(d->body, STR("logit_bias"));
+    const struct json *n = d->fields[FIELD_N];
+    const struct json *bias = d->fields[FIELD_LOGIT_BIAS];
     int64_t choices = 1;
     if (!json_is_null(n) && (!json_to_i64(n, &choices) || choices < 1))
         return REFUSE(d, STR("n"), "'n' must be a positive integer");
@@ -284,25 +347,62 @@ static enum err decode_unsupported(const struct decoder *d)
 
 static enum err decode_messages(const struct decoder *d)
 {
-    return openai_messages_decode(d->a, json_get(d->body, STR("messages")), d->req, d->fault);
+    return openai_messages_decode(d->a, d->fields[FIELD_MESSAGES], d->req, d->fault);
+}
+
+typedef enum err decode_step(const struct decoder *d);
+
+static enum err run_steps(const struct json *body, struct decoder *d, decode_step *const *steps,
+                          size_t n)
+{
+    enum err err = ERR_OK;
+    json_pick(body, FIELD_KEYS, N_FIELDS, d->fields);
+    for (size_t i = 0; i < n && err == ERR_OK; i++)
+        err = steps[i](d);
+    return err;
 }
 
 enum err openai_chat_decode(struct arena *a, const struct json *body, struct chat_request *ret,
                             struct openai_fault *fault)
 {
-    static enum err (*const STEPS[])(const struct decoder *) = {
-        decode_model,  decode_messages, decode_stream, decode_options,     decode_stop,
-        decode_format, decode_tools,    decode_native, decode_unsupported,
+    static decode_step *const STEPS[] = {
+        decode_model,    decode_messages, decode_stream,      decode_options,
+        decode_stop,     decode_format,   decode_tools,       decode_think,
+        decode_logprobs, decode_native,   decode_unsupported,
     };
     struct chat_request req = {0};
-    const struct decoder d = {.a = a, .body = body, .req = &req, .fault = fault};
-    for (size_t i = 0; i < COUNT_OF(STEPS); i++) {
-        enum err err = STEPS[i](&d);
-        if (err != ERR_OK)
-            return err;
-    }
-    *ret = req;
-    return ERR_OK;
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    enum err err = run_steps(body, &d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_common_decode(struct arena *a, const struct json *body, struct chat_request *ret,
+                              struct openai_fault *fault)
+{
+    static decode_step *const STEPS[] = {
+        decode_model, decode_stream, decode_options,     decode_stop,
+        decode_think, decode_native, decode_unsupported,
+    };
+    struct chat_request req = {0};
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    enum err err = run_steps(body, &d, STEPS, COUNT_OF(STEPS));
+    if (err == ERR_OK)
+        *ret = req;
+    return err;
+}
+
+enum err openai_model_decode(struct arena *a, const struct json *body, str *ret,
+                             struct openai_fault *fault)
+{
+    struct chat_request req = {0};
+    struct decoder d = {.a = a, .req = &req, .fault = fault};
+    d.fields[FIELD_MODEL] = json_get(body, FIELD_KEYS[FIELD_MODEL]);
+    enum err err = decode_model(&d);
+    if (err == ERR_OK)
+        *ret = req.model;
+    return err;
 }
 
 enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct json **ret,

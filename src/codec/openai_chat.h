@@ -38,4 +38,13 @@ MUST_CHECK enum err openai_body_parse(struct arena *a, char *text, size_t len,
 MUST_CHECK enum err openai_chat_decode(struct arena *a, const struct json *body,
                                        struct chat_request *ret, struct openai_fault *fault);
 
+/* As openai_chat_decode, for what other routes share with chat: all but messages, tools, format,
+ * logprobs. */
+MUST_CHECK enum err openai_common_decode(struct arena *a, const struct json *body,
+                                         struct chat_request *ret, struct openai_fault *fault);
+
+/* The model's name alone. */
+MUST_CHECK enum err openai_model_decode(struct arena *a, const struct json *body, str *ret,
+                                        struct openai_fault *fault);
+
 #endif

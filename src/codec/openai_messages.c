@@ -1,9 +1,9 @@
 #include "codec/openai_messages.h"
 
-enum {
-    TOOL_NAME_LOOKBACK = 256, // messages; a tool's result follows its call closely
-    ROLE_MAX = 64,            // bytes
-};
+#include "codec/base64.h"
+#include "codec/chat_history.h"
+
+enum { ROLE_MAX = 64 }; // bytes
 
 /* Where the decoder is: for the names of faulty fields. */
 struct place {
@@ -81,25 +81,6 @@ static str data_url_payload(str url)
     return str_skip(url, comma + 1);
 }
 
-/* Whether `s` is base64 in the standard alphabet, padded, as Ollama wants it. */
-static bool is_base64(str s)
-{
-    static const bool ALPHABET[256] = {
-        ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true,
-        ['+'] = true,         ['/'] = true,
-    };
-    if (s.len == 0 || s.len % 4 != 0)
-        return false;
-    size_t n = s.len;
-    while (n > s.len - 2 && s.p[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        if (!ALPHABET[(unsigned char)s.p[i]])
-            return false;
-    }
-    return true;
-}
-
 static enum err decode_image(const struct place *at, size_t part, const struct json *v, str *ret)
 {
     str url = json_kind(v) == JSON_OBJECT ? json_str(json_get(v, STR("url"))) : json_str(v);
@@ -109,7 +90,7 @@ static enum err decode_image(const struct place *at, size_t part, const struct j
         return refuse_part(at, part, ".image_url",
                            "must be a data URL: images are not fetched from the web");
     str payload = data_url_payload(url);
-    if (!is_base64(payload))
+    if (!base64_is_valid(payload))
         return refuse_part(at, part, ".image_url",
                            "must be a data URL with base64, such as data:image/png;base64,...");
     *ret = payload;
@@ -256,22 +237,8 @@ static enum err decode_calls(const struct place *at, const struct json *v, struc
     return ERR_OK;
 }
 
-/* The name of the function whose call had `id`: Ollama goes by names, OpenAI by ids. */
-static str name_of_call(const struct chat_message *messages, size_t n, str id)
-{
-    size_t oldest = n > TOOL_NAME_LOOKBACK ? n - TOOL_NAME_LOOKBACK : 0;
-    for (size_t i = n; i > oldest; i--) {
-        const struct chat_message *m = &messages[i - 1];
-        for (size_t j = 0; j < m->n_calls && j < TOOL_NAME_LOOKBACK; j++) {
-            if (str_eq(m->calls[j].id, id))
-                return m->calls[j].name;
-        }
-    }
-    return (str){0};
-}
-
 static enum err decode_tool_result(const struct place *at, const struct json *v,
-                                   const struct chat_message *messages, struct chat_message *ret)
+                                   struct chat_message *ret)
 {
     const struct json *id = json_get(v, STR("tool_call_id"));
     const struct json *name = json_get(v, STR("name"));
@@ -281,24 +248,27 @@ static enum err decode_tool_result(const struct place *at, const struct json *v,
         return refuse(at, ".name", "must be a string");
     ret->tool_call_id = json_str(id);
     ret->tool_name = json_str(name);
-    if (ret->tool_name.len == 0 && ret->tool_call_id.len > 0)
-        ret->tool_name = name_of_call(messages, at->message, ret->tool_call_id);
     return ERR_OK;
 }
 
 /* ---- messages ---- */
 
 /* Two names are in use for the thinking of an earlier answer; servers say one or the other. */
-static str thinking_of(const struct json *v)
+static enum err decode_thinking(const struct place *at, const struct json *v, str *ret)
 {
-    str text = json_str(json_get(v, STR("reasoning_content")));
-    return text.len > 0 ? text : json_str(json_get(v, STR("reasoning")));
+    const struct json *content = json_get(v, STR("reasoning_content"));
+    const struct json *plain = json_get(v, STR("reasoning"));
+    if (!json_is_null(content) && json_kind(content) != JSON_STRING)
+        return refuse(at, ".reasoning_content", "must be a string");
+    if (!json_is_null(plain) && json_kind(plain) != JSON_STRING)
+        return refuse(at, ".reasoning", "must be a string");
+    *ret = json_str(content).len > 0 ? json_str(content) : json_str(plain);
+    return ERR_OK;
 }
 
 static enum err decode_message(const struct place *at, const struct json *v,
-                               struct chat_message *messages)
+                               struct chat_message *ret)
 {
-    struct chat_message *ret = &messages[at->message];
     if (json_kind(v) != JSON_OBJECT)
         return refuse(at, "", "must be an object");
     enum err err = decode_role(at, json_get(v, STR("role")), &ret->role);
@@ -307,11 +277,11 @@ static enum err decode_message(const struct place *at, const struct json *v,
     if (err != ERR_OK)
         return err;
     if (str_eq(ret->role, STR("tool")))
-        return decode_tool_result(at, v, messages, ret);
+        return decode_tool_result(at, v, ret);
     if (!str_eq(ret->role, STR("assistant")))
         return ERR_OK;
-    ret->thinking = thinking_of(v);
-    return decode_calls(at, json_get(v, STR("tool_calls")), ret);
+    err = decode_thinking(at, v, &ret->thinking);
+    return err != ERR_OK ? err : decode_calls(at, json_get(v, STR("tool_calls")), ret);
 }
 
 enum err openai_messages_decode(struct arena *a, const struct json *messages,
@@ -332,10 +302,13 @@ enum err openai_messages_decode(struct arena *a, const struct json *messages,
     struct json_iter it = json_iter(messages);
     const struct json *v = NULL;
     for (; json_next(&it, NULL, &v); at.message++) {
-        enum err err = decode_message(&at, v, list);
+        enum err err = decode_message(&at, v, &list[at.message]);
         if (err != ERR_OK)
             return err;
     }
+    if (chat_history_name_results(a, list, n) != ERR_OK ||
+        chat_history_merge(a, list, &n) != ERR_OK)
+        return out_of_budget(&at);
     ret->messages = list;
     ret->n_messages = n;
     return ERR_OK;

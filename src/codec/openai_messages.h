@@ -3,7 +3,7 @@
  *
  * One native message per message of the caller's, whatever its content looks like: a text, null,
  * or parts, whose texts are joined and whose images are gathered. Arguments of earlier tool calls
- * become objects again.
+ * become objects again. Neighbours of one role are one message in the end (see chat_history.h).
  *
  * Threads: none.
  * Memory:  borrows from the body and the arena.

@@ -48,9 +48,9 @@ bool auth_caller_ok(const struct config *cfg, str authorization, str x_api_key, 
     return auth_check(cfg, &headers) == AUTH_OK;
 }
 
-bool auth_bearer_valid(const struct config *cfg, const struct auth_headers *headers)
+bool auth_bearer_valid(const struct config *cfg, enum auth_verdict verdict)
 {
-    return cfg->api_tokens.n > 0 && auth_check(cfg, headers) == AUTH_OK;
+    return cfg->api_tokens.n > 0 && verdict == AUTH_OK;
 }
 
 /* Nothing, or ':' and digits. */

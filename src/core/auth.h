@@ -33,8 +33,9 @@ enum auth_verdict auth_check(const struct config *cfg, const struct auth_headers
 /* auth_check() == AUTH_OK. */
 bool auth_caller_ok(const struct config *cfg, str authorization, str x_api_key, str api_key);
 
-/* Whether tokens are set and one was presented: what lets a same-origin page pass. */
-bool auth_bearer_valid(const struct config *cfg, const struct auth_headers *headers);
+/* Whether tokens are set and, by auth_check(), one was presented: what lets a same-origin page
+ * pass. */
+bool auth_bearer_valid(const struct config *cfg, enum auth_verdict verdict);
 
 /* The token in an Authorization header of scheme Bearer (any case); empty when there is none. */
 str auth_bearer(str authorization);

@@ -76,7 +76,8 @@ static enum err take_pattern(str item, str *ret, struct err_info *info)
         item.len--; // as a browser's address bar shows it
     struct origin parts;
     if (!str_eq(item, STR("*")) && !split_origin(item, true, &parts))
-        return err_set(info, ERR_SYNTAX, "'%.*s' is no origin", STR_ARG(str_head(item, 80)));
+        return err_set(info, ERR_SYNTAX, "'%.*s' is no origin such as https://app.example",
+                       STR_ARG(str_head(item, 80)));
     *ret = item;
     return ERR_OK;
 }

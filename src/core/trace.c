@@ -1,6 +1,7 @@
 #include "core/trace.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define MAX_REQUEST_ID_BYTES 128
 #define MAX_VIA_BYTES        1024
@@ -164,8 +165,18 @@ bool trace_via_has(str value, str pseudonym)
 
 str trace_via_append(struct arena *a, str value, bool http10, str pseudonym)
 {
-    const char *version = http10 ? "1.0" : "1.1";
-    if (!trace_via_ok(value))
-        return arena_printf(a, "%s %.*s", version, STR_ARG(pseudonym));
-    return arena_printf(a, "%.*s, %s %.*s", STR_ARG(value), version, STR_ARG(pseudonym));
+    str before = trace_via_ok(value) ? value : STR("");
+    str version = http10 ? STR("1.0 ") : STR("1.1 ");
+    const str parts[] = {before, before.len > 0 ? STR(", ") : STR(""), version, pseudonym};
+    size_t len = 0;
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        len += parts[i].len;
+    char *text = arena_alloc(a, len), *at = text;
+    if (text == NULL)
+        return (str){NULL, 0};
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        memcpy(at, parts[i].p, parts[i].len);
+        at += parts[i].len;
+    }
+    return str_of(text, len);
 }

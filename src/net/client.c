@@ -60,31 +60,45 @@ static struct origin *origin_new(str key, const struct url *url, const struct pr
     return o;
 }
 
-/* The origin of calls to `url`, with one reference for the caller. */
+/* Which bucket an origin is in. */
+static struct list *bucket_of(struct client *c, const struct url *url)
+{
+    uint64_t hash = str_hash(url->host) + url->port + (url->tls ? 1 : 0);
+    return &c->origins[hash % CLIENT_BUCKETS];
+}
+
+/* Names all that calls must have in common, the proxy included. */
+static void append_key(struct buf *key, const struct url *url, const struct proxy *proxy)
+{
+    buf_append(key, url->tls ? STR("https://") : STR("http://"));
+    append_target(key, url);
+    if (proxy != NULL)
+        buf_printf(key, " by %.*s", STR_ARG(proxy->url.authority));
+}
+
+/*
+ * The origin of calls to `url`, with one reference for the caller. Under the same settings the
+ * same host and port have the same proxy, and with other settings come other origins.
+ */
 static struct origin *origin_acquire(struct client *c, const struct url *url)
 {
+    struct list *bucket = bucket_of(c, url);
+    for (struct list *i = bucket->next; i != bucket; i = i->next) {
+        struct origin *o = list_entry(i, struct origin, link);
+        if (o->port == url->port && o->tls == url->tls && str_eq(o->host, url->host)) {
+            o->refs++;
+            return o;
+        }
+    }
     const struct proxy *proxy = proxy_for(&c->proxies, url);
     struct buf key;
     buf_init(&key, CLIENT_HEAD_BYTES);
-    buf_append(&key, url->tls ? STR("https://") : STR("http://"));
-    append_target(&key, url);
-    if (proxy != NULL)
-        buf_printf(&key, " by %.*s", STR_ARG(proxy->url.authority));
-
-    struct list *bucket = &c->origins[str_hash(buf_str(&key)) % CLIENT_BUCKETS];
-    struct origin *found = NULL;
-    for (struct list *i = bucket->next; i != bucket && found == NULL; i = i->next) {
-        struct origin *o = list_entry(i, struct origin, link);
-        if (str_eq(o->key, buf_str(&key)))
-            found = o;
-    }
-    if (found == NULL) {
-        found = origin_new(buf_str(&key), url, proxy);
-        list_prepend(bucket, &found->link);
-    }
+    append_key(&key, url, proxy);
+    struct origin *made = origin_new(buf_str(&key), url, proxy);
     buf_release(&key);
-    found->refs++;
-    return found;
+    list_prepend(bucket, &made->link);
+    made->refs++;
+    return made;
 }
 
 void origin_release(struct origin *o)
@@ -156,6 +170,7 @@ struct client *client_new(struct loop *loop, const struct client_options *option
     names.lookup = options->lookup;
     c->resolver = resolver_new(loop, &names);
     list_init(&c->calls);
+    buf_init(&c->scratch, CLIENT_HEAD_BYTES);
     for (size_t i = 0; i < CLIENT_BUCKETS; i++)
         list_init(&c->origins[i]);
     take_options(c, options);
@@ -180,36 +195,24 @@ void client_free(struct client *c)
     resolver_free(c->resolver);
     proxy_rules_release(&c->proxies);
     tls_context_release(c->options.tls);
+    buf_release(&c->scratch);
     free(c);
 }
 
 /* ---- the request's head ---- */
 
-/* No byte may end the line that `s` is written into. */
-static bool is_sound(str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char b = (unsigned char)s.p[i];
-        if ((b < ' ' && b != '\t') || b == 0x7F)
-            return false;
-    }
-    return true;
-}
-
+/* Nothing of it may end the request line, or a part of it. */
 static bool is_sound_target(str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7F)
-            return false;
-    }
-    return true;
+    return str_is_one_line(s) && str_find_char(s, ' ') == s.len && str_find_char(s, '\t') == s.len;
 }
 
 static bool request_is_sound(const struct client_request *r)
 {
-    bool ok = is_sound_target(r->method) && is_sound_target(r->path) && is_sound(r->content_type);
+    bool ok =
+        is_sound_target(r->method) && is_sound_target(r->path) && str_is_one_line(r->content_type);
     for (size_t i = 0; i < r->n_fields; i++)
-        ok = ok && is_sound(r->fields[i].name) && is_sound(r->fields[i].value);
+        ok = ok && str_is_one_line(r->fields[i].name) && str_is_one_line(r->fields[i].value);
     return ok;
 }
 
@@ -254,12 +257,12 @@ static void append_body_fields(struct buf *b, const struct client_request *r)
     buf_append(b, STR("\r\n"));
 }
 
-static void build_head(struct client_call *call, const struct client_request *r)
+/* False when the head is too large. */
+static bool build_head(struct client_call *call, const struct client_request *r)
 {
-    struct buf *b = &call->head;
+    struct buf *b = &call->client->scratch;
     const struct origin *o = call->origin;
-    buf_init(b, CLIENT_HEAD_BYTES);
-    buf_reserve(b, 512);
+    buf_reset(b);
     append_request_line(b, r, o);
     append_field(b, STR("Host"), r->url->authority);
     append_body_fields(b, r);
@@ -272,13 +275,20 @@ static void build_head(struct client_call *call, const struct client_request *r)
     for (size_t i = 0; i < r->n_fields; i++)
         append_field(b, r->fields[i].name, r->fields[i].value);
     buf_append(b, STR("\r\n"));
+    if (!buf_ok(b))
+        return false;
+    char *head = pool_take(loop_pool(call->loop), b->len);
+    memcpy(head, b->p, b->len);
+    call->head = str_of(head, b->len);
+    return true;
 }
 
 /* ---- calls ---- */
 
 static void call_free(void *arg)
 {
-    free(arg);
+    struct client_call *call = arg;
+    pool_give(loop_pool(call->loop), call, sizeof(*call));
 }
 
 /* Reached at on_done, at on_fail, and when the call is cancelled. */
@@ -295,7 +305,8 @@ static void call_close(struct client_call *call)
 
 void call_drop_request(struct client_call *call)
 {
-    buf_release(&call->head);
+    pool_give(loop_pool(call->loop), (char *)call->head.p, call->head.len);
+    call->head = (str){0};
 }
 
 void call_done(struct client_call *call)
@@ -324,8 +335,9 @@ void call_replay(struct client_call *call)
 struct client_call *client_start(struct client *c, const struct client_request *request,
                                  const struct client_events *events, void *arg)
 {
-    struct client_call *call = xcalloc(1, sizeof(*call));
+    struct client_call *call = pool_take_zeroed(loop_pool(c->loop), sizeof(*call));
     call->client = c;
+    call->loop = c->loop;
     call->origin = origin_acquire(c, request->url);
     call->events = events;
     call->arg = arg;
@@ -333,13 +345,13 @@ struct client_call *client_start(struct client *c, const struct client_request *
     call->n_body = request->n_body;
     call->head_only = str_eq(request->method, STR("HEAD"));
     list_append(&c->calls, &call->link);
-    build_head(call, request);
+    bool fits = build_head(call, request);
 
     struct conn *idle = conn_take_idle(call->origin);
     if (!request_is_sound(request))
         dial_start_failed(call, CLIENT_FAIL_PROTOCOL,
                           STR("the request has a header field with a control character"));
-    else if (!buf_ok(&call->head))
+    else if (!fits)
         dial_start_failed(call, CLIENT_FAIL_PROTOCOL, STR("the request's head is too large"));
     else if (idle != NULL)
         conn_run(idle, call);

@@ -100,7 +100,7 @@ static str next_piece(struct client_call *call)
 /* The head and the first of the body leave in one write; the stream copies what is not taken. */
 static void send_first(struct conn *c, struct client_call *call)
 {
-    str parts[FIRST_WRITE_PARTS] = {buf_str(&call->head)};
+    str parts[FIRST_WRITE_PARTS] = {call->head};
     size_t n = 1;
     size_t room = FIRST_WRITE_BYTES;
     str piece = next_piece(call);
@@ -237,6 +237,8 @@ static int on_message_head(void *arg, const struct http1_message *m)
     c->has_head = true;
     c->keep = m->keep_alive;
     call_drop_request(call);
+    if (m->chunked)
+        stream_expect_many(c->stream);
     call->events->on_head(call->arg, m);
     return c->call == call ? 0 : STOP;
 }

@@ -53,18 +53,20 @@ struct client {
     struct proxy_rules proxies;
     struct resolver *resolver;
     struct list calls;
+    struct buf scratch; // heads are put together here
     struct list origins[CLIENT_BUCKETS];
 };
 
 struct client_call {
     struct list link; // client.calls
     struct client *client;
+    struct loop *loop;
     struct origin *origin;
     const struct client_events *events;
     void *arg;
     struct dial *dial;
     struct conn *conn;
-    struct buf head; // freed when the answer's head is there
+    str head; // of the loop's pool; given back when the answer's head is there
     const str *body;
     size_t n_body;
     size_t slice;  // how much of the body was handed to the connection

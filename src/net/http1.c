@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "net/http1_check.h"
+#include "net/http1_scan.h"
 
 #include "base/xalloc.h"
 
@@ -27,19 +28,6 @@ enum phase {
     PHASE_LINE,     // that line was seen: now the request must come
     PHASE_HEAD,
     PHASE_BODY,
-};
-
-struct limits {
-    size_t line_bytes;
-    size_t field_bytes;
-    size_t head_bytes;
-    size_t n_fields;
-};
-
-static const struct limits LIMITS[] = {
-    [HTTP1_REQUEST] = {HTTP1_LINE_BYTES, HTTP1_FIELD_BYTES,         HTTP1_HEAD_BYTES,          HTTP1_FIELDS},
-    [HTTP1_RESPONSE] = {HTTP1_LINE_BYTES, HTTP1_RESPONSE_HEAD_BYTES, HTTP1_RESPONSE_HEAD_BYTES,
-                       HTTP1_RESPONSE_FIELDS                                                               },
 };
 
 _Static_assert(sizeof(llhttp_t) <= HTTP1_MACHINE_BYTES, "struct http1 must hold llhttp's state");
@@ -241,105 +229,6 @@ static void set_machine_fault(struct http1 *h, llhttp_errno_t code)
 
 /* ---- the head ---- */
 
-/* How much of a slice belongs to the head, and what is wrong with what follows. */
-struct scan {
-    size_t n;
-    bool whole; // the empty line is in
-    struct http1_fault fault;
-};
-
-static size_t room_below(size_t limit, size_t used)
-{
-    return used < limit ? limit - used : 0;
-}
-
-/* How many more bytes the line in hand may have, without its end. */
-static size_t line_room(const struct http1 *h)
-{
-    const struct limits *l = &LIMITS[h->kind];
-    if (h->n_lines == 0)
-        return room_below(l->line_bytes, h->line_bytes);
-    // Two bytes of the total are for the line's end.
-    size_t line = room_below(l->field_bytes, h->line_bytes);
-    size_t total = room_below(l->head_bytes, h->head_bytes + h->line_bytes + 2);
-    return line < total ? line : total;
-}
-
-/* How many bytes of a line's piece stand before a CR that does not end it; all, if none does. */
-static size_t before_bare_cr(const struct http1 *h, str piece, bool ends)
-{
-    if (h->line_bytes > 0 && h->last_byte == '\r' && piece.p[0] != '\n')
-        return 0;
-    size_t at = str_find_char(piece, '\r');
-    bool may_end = ends ? at + 2 == piece.len : at + 1 == piece.len;
-    return may_end ? piece.len : at;
-}
-
-/*
- * Accounts for `n` bytes of a line, its end (if `ends`) included. Sets `s->fault` at a limit, with
- * only the bytes below it in s->n: so what is found does not depend on how the input is cut.
- */
-static void scan_line(struct http1 *h, const char *p, size_t n, bool ends, struct scan *s)
-{
-    const struct limits *l = &LIMITS[h->kind];
-    if (h->n_lines > 0 && h->line_bytes == 0 && (p[0] == ' ' || p[0] == '\t')) {
-        s->fault = (struct http1_fault){400, "a header field is folded"};
-        return;
-    }
-    bool cr = n >= 2 ? p[n - 2] == '\r' : h->line_bytes > 0 && h->last_byte == '\r';
-    size_t total = h->line_bytes + n;
-    size_t ending = ends ? 1 + cr : p[n - 1] == '\r';
-    size_t text = total - ending;
-    if (text > 0 && h->n_lines > l->n_fields) {
-        s->fault = (struct http1_fault){431, "there are too many header fields"};
-        return;
-    }
-    size_t room = line_room(h);
-    size_t sound = before_bare_cr(h, str_of(p, n), ends);
-    if (sound < n && sound <= room) {
-        s->n += sound;
-        s->fault = (struct http1_fault){400, "a line holds a CR"};
-        return;
-    }
-    if (text > h->line_bytes && text - h->line_bytes > room) {
-        s->n += room;
-        s->fault = h->n_lines == 0 ? (struct http1_fault){414, "the request line is too long"}
-                                   : (struct http1_fault){431, "the header fields are too long"};
-        return;
-    }
-    if (ends && !cr) {
-        s->n += n - 1;
-        s->fault = (struct http1_fault){400, "a line does not end with CR LF"};
-        return;
-    }
-    s->n += n;
-    h->last_byte = p[n - 1];
-    h->line_bytes = (uint32_t)total;
-    if (!ends)
-        return;
-    bool empty = text == 0;
-    if (empty && h->n_lines == 0) {
-        s->fault = (struct http1_fault){400, "the request line is empty"};
-        return;
-    }
-    s->whole = empty;
-    h->head_bytes += h->n_lines > 0 && !empty ? (uint32_t)total : 0;
-    h->n_lines += !empty;
-    h->line_bytes = 0;
-}
-
-static struct scan scan_head(struct http1 *h, str data)
-{
-    struct scan s = {0};
-    while (s.n < data.len && !s.whole && s.fault.status == 0) {
-        const char *p = data.p + s.n;
-        const char *lf = memchr(p, '\n', data.len - s.n);
-        size_t n = lf != NULL ? (size_t)(lf - p) + 1 : data.len - s.n;
-        scan_line(h, p, n, lf != NULL, &s);
-    }
-    return s;
-}
-
 static size_t align_field(size_t n)
 {
     return (n + _Alignof(struct http1_field) - 1) & ~(_Alignof(struct http1_field) - 1);
@@ -367,12 +256,14 @@ static void store_text(struct http1 *h, str s, bool whole)
     store->len += s.len;
 }
 
-/* The line at the start of `*rest`, without its end, which llhttp has checked to be CR LF. */
-static str take_line(str *rest)
+/* The line at `*at`, without its end; the scan has left CRs in the ends of lines alone. */
+static str take_line(const char **at, const char *end)
 {
-    str line;
-    str_cut(*rest, '\n', &line, rest);
-    return str_head(line, line.len > 0 ? line.len - 1 : 0);
+    const char *line = *at;
+    const char *cr = memchr(line, '\r', (size_t)(end - line));
+    assert(cr != NULL);
+    *at = cr + 2;
+    return str_of(line, (size_t)(cr - line));
 }
 
 /* The request target: what stands between the first and the last space. */
@@ -385,21 +276,30 @@ static str target_of(str line)
     return to > from ? str_of(line.p + from, to - 1 - from) : (str){0};
 }
 
+static str trimmed(str value)
+{
+    bool blank = value.len > 0 && (value.p[0] <= ' ' || value.p[value.len - 1] <= ' ');
+    return blank ? str_trim(value) : value;
+}
+
 /* Cuts target and fields out of a head that llhttp has read without complaint. */
 static void cut_head(struct http1 *h)
 {
     struct http1_head_store *store = h->head;
+    assert(store != NULL);
     struct http1_message *m = &store->message;
     struct http1_field *fields = (void *)(store->text + align_field(store->len));
-    str rest = str_of(store->text, store->len);
-    str line = take_line(&rest);
+    const char *at = store->text, *end = store->text + store->len;
+    str line = take_line(&at, end);
     if (h->kind == HTTP1_REQUEST)
         m->target = target_of(line);
     m->fields = fields;
-    for (line = take_line(&rest); line.len > 0; line = take_line(&rest)) {
-        str name, value;
-        str_cut(line, ':', &name, &value);
-        fields[m->n_fields++] = (struct http1_field){name, str_trim(value)};
+    for (line = take_line(&at, end); line.len > 0; line = take_line(&at, end)) {
+        size_t colon = str_find_char(line, ':');
+        str value = str_skip(line, colon + 1);
+        if (value.len > 0 && value.p[0] == ' ')
+            value = str_skip(value, 1); // most often that is all there is to trim
+        fields[m->n_fields++] = (struct http1_field){str_head(line, colon), trimmed(value)};
     }
 }
 
@@ -416,6 +316,7 @@ static bool framing_agrees(struct http1 *h, const struct http1_message *m)
 
 static void check_head(struct http1 *h)
 {
+    assert(h->head != NULL);
     struct http1_message *m = &h->head->message;
     const llhttp_t *machine = machine_of(h);
     check_first_line(h);
@@ -476,7 +377,7 @@ static void run_head(struct http1 *h, size_t from, bool whole)
 
 static size_t feed_head(struct http1 *h, str data)
 {
-    struct scan s = scan_head(h, data);
+    struct http1_scan s = http1_scan_head(h, data);
     size_t from = h->head != NULL ? h->head->len : 0;
     if (s.n > 0) {
         store_text(h, str_head(data, s.n), s.whole);
@@ -622,9 +523,9 @@ void http1_drop_head(struct http1 *h)
 
 str http1_find(const struct http1_message *m, str name)
 {
-    for (size_t i = 0; i < m->n_fields; i++) {
-        if (str_ieq(m->fields[i].name, name))
-            return m->fields[i].value;
+    for (const struct http1_field *f = m->fields, *end = f + m->n_fields; f < end; f++) {
+        if (f->name.len == name.len && str_ieq(f->name, name))
+            return f->value;
     }
     return (str){0};
 }

@@ -23,6 +23,20 @@ struct calls {
     size_t cap;
 };
 
+/* Memory of bufs, as it was when they were put back. */
+struct spare {
+    char *p;
+    size_t cap;
+};
+
+#define MAX_SPARES 128
+
+#ifdef O2O_SANITIZED
+#define SPARE_BYTES ((size_t)0) // a use of what was released is to be found
+#else
+#define SPARE_BYTES LOOP_SPARE_BYTES
+#endif
+
 struct loop {
     uv_loop_t uv;
     uv_timer_t kernel_timer;
@@ -32,6 +46,10 @@ struct loop {
     uv_check_t after_poll;
     uv_idle_t no_wait; // active while something deferred is left: keeps the poll from sleeping
 
+    struct pool pool;
+    struct spare spares[MAX_SPARES];
+    size_t n_spares;
+    size_t spare_bytes;
     struct heap timers;
     uint64_t armed_ms; // when kernel_timer fires; UINT64_MAX: it is not set
 
@@ -150,6 +168,7 @@ struct loop *loop_new(void)
 {
     struct loop *loop = xcalloc(1, sizeof(*loop));
     heap_init(&loop->timers);
+    pool_init(&loop->pool);
     loop->armed_ms = UINT64_MAX;
     pthread_mutex_init(&loop->lock, NULL);
     signal(SIGPIPE, SIG_IGN); // a write to a connection that is gone must be an error, no more
@@ -195,6 +214,9 @@ void loop_free(struct loop *loop)
 
     assert(heap_first(&loop->timers) == NULL);
     heap_release(&loop->timers);
+    pool_release(&loop->pool);
+    while (loop->n_spares > 0)
+        free(loop->spares[--loop->n_spares].p);
     pthread_mutex_destroy(&loop->lock);
     free(loop->deferred.items);
     free(loop->running.items);
@@ -258,6 +280,32 @@ void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 char *loop_read_buffer(struct loop *loop)
 {
     return loop->read_buffer;
+}
+
+struct pool *loop_pool(struct loop *loop)
+{
+    return &loop->pool;
+}
+
+void loop_lend(struct loop *loop, struct buf *b)
+{
+    assert(b->p == NULL);
+    if (loop->n_spares == 0 || loop->spares[loop->n_spares - 1].cap > b->max)
+        return;
+    const struct spare *last = &loop->spares[--loop->n_spares];
+    b->p = last->p;
+    b->cap = last->cap;
+    loop->spare_bytes -= last->cap;
+}
+
+void loop_put_back(struct loop *loop, struct buf *b)
+{
+    if (b->p != NULL && loop->n_spares < MAX_SPARES && loop->spare_bytes + b->cap <= SPARE_BYTES) {
+        loop->spares[loop->n_spares++] = (struct spare){b->p, b->cap};
+        loop->spare_bytes += b->cap;
+        b->p = NULL;
+    }
+    buf_release(b);
 }
 
 void *loop_handle(struct loop *loop)

@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/heap.h"
+#include "base/pool.h"
 
 struct loop;
 
@@ -56,6 +58,17 @@ void loop_post(struct loop *loop, loop_fn *fn, void *arg);
  * loop may still mention are freed. Loop's thread only.
  */
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg);
+
+/* The worker's pool for what lives as long as a request; outlives what was deferred. */
+struct pool *loop_pool(struct loop *loop);
+
+/*
+ * loop_put_back() releases `b` and keeps its memory, within LOOP_SPARE_BYTES in all, for the empty
+ * buf that loop_lend() is called for next: bodies and records come and go many to a turn.
+ */
+#define LOOP_SPARE_BYTES ((size_t)256 * 1024)
+void loop_lend(struct loop *loop, struct buf *b);
+void loop_put_back(struct loop *loop, struct buf *b);
 
 #define LOOP_READ_BYTES 65536
 

@@ -35,7 +35,7 @@ void conn_set_phase(struct exchange *x, enum phase phase)
 
 void exchange_drop_body(struct exchange *x)
 {
-    buf_release(&x->body);
+    loop_put_back(x->server->loop, &x->body);
     budget_follow(&x->charged, 0);
 }
 
@@ -148,8 +148,10 @@ static int on_head(void *arg, const struct http1_message *m)
     x->http.body_limit_bytes = x->allowed_bytes;
     size_t room = x->allowed_bytes < SIZE_MAX / 2 ? (size_t)x->allowed_bytes : SIZE_MAX / 2;
     buf_init(&x->body, room + BODY_SPARE_BYTES);
-    if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES)
+    if (length_bytes > 0 && length_bytes <= LOOP_READ_BYTES) {
+        loop_lend(x->server->loop, &x->body);
         buf_reserve(&x->body, (size_t)length_bytes + BODY_SPARE_BYTES);
+    }
     if (expects_continue && x->has_body)
         reply_continue(x);
     return 0;

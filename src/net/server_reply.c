@@ -25,20 +25,10 @@ static str date_line(struct server *s)
 }
 
 /* A field that would end its line early is left out: nothing of ours is ever split. */
-static bool is_one_line(str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if ((c < ' ' && c != '\t') || c == 0x7F)
-            return false;
-    }
-    return true;
-}
-
 static void append_fields(struct buf *out, const struct http1_field *fields, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!is_one_line(fields[i].name) || !is_one_line(fields[i].value))
+        if (!str_is_one_line(fields[i].name) || !str_is_one_line(fields[i].value))
             continue;
         buf_append(out, fields[i].name);
         buf_append(out, STR(": "));
@@ -205,19 +195,32 @@ void reply_flush_head(struct exchange *x)
     buf_release(&x->head_out);
 }
 
-#define SIZE_LINE_BYTES 20 // 16 digits, CR, LF, and a final zero
+#define SIZE_LINE_BYTES 18 // 16 digits, CR, LF
+
+/* The size of a chunk in hexadecimal, with its line end: the end of `room`. */
+static str size_line(char room[SIZE_LINE_BYTES], size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *at = room + SIZE_LINE_BYTES;
+    *--at = '\n';
+    *--at = '\r';
+    do {
+        *--at = digits[size & 15];
+        size >>= 4;
+    } while (size > 0);
+    return str_of(at, (size_t)(room + SIZE_LINE_BYTES - at));
+}
 
 /* Sends head, chunk and last chunk, as far as they are there, in one write. */
 static void send_piece(struct exchange *x, str data, bool last)
 {
-    char size_line[SIZE_LINE_BYTES];
+    char room[SIZE_LINE_BYTES];
     str parts[5];
     size_t n = take_head(x, parts);
     if (x->framing == FRAMING_NONE)
         data.len = 0;
     if (data.len > 0 && x->framing == FRAMING_CHUNKED) {
-        int len = snprintf(size_line, sizeof(size_line), "%zx\r\n", data.len);
-        parts[n++] = str_of(size_line, (size_t)len);
+        parts[n++] = size_line(room, data.len);
         parts[n++] = data;
         parts[n++] = STR("\r\n");
     } else if (data.len > 0) {

@@ -1,10 +1,12 @@
 #include "net/stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "base/xalloc.h"
 #include "net/stream_private.h"
@@ -58,15 +60,14 @@ static void on_closed(uv_handle_t *handle)
     free_if_unused(s);
 }
 
-void stream_end(struct stream *s, enum stream_end why)
+void stream_end_as(struct stream *s, enum stream_end why)
 {
     if (s->state >= STATE_ENDED)
         return;
     s->state = STATE_ENDED;
     uv_read_stop((uv_stream_t *)&s->tcp);
     s->reading = false;
-    if (s->out != NULL)
-        loop_timer_cancel(s->loop, &s->out->stall);
+    stream_stop_stall(s);
     if (s->events->on_end != NULL)
         s->events->on_end(s->arg, why);
 }
@@ -78,7 +79,7 @@ static void tell_failure(void *arg)
     if (s->state == STATE_CLOSED)
         free_if_unused(s);
     else
-        stream_end(s, s->state == STATE_CONNECTING ? STREAM_REFUSED : STREAM_RESET);
+        stream_end_as(s, s->state == STATE_CONNECTING ? STREAM_REFUSED : STREAM_RESET);
 }
 
 void stream_tell_failure_later(struct stream *s)
@@ -101,8 +102,7 @@ static void begin_close(struct stream *s)
 {
     s->state = STATE_CLOSED;
     s->events = &NO_EVENTS;
-    if (s->out != NULL)
-        loop_timer_cancel(s->loop, &s->out->stall);
+    stream_stop_stall(s);
     atomic_fetch_sub(&streams_open, 1);
 }
 
@@ -113,6 +113,7 @@ static void flush_tls_before_close(struct stream *s)
         return;
     struct buf own;
     buf_init(&own, OUTBOX_MAX_BYTES);
+    loop_lend(s->loop, &own);
     struct buf *out = s->tls_out != NULL ? s->tls_out : &own;
     if (!s->shut_wanted)
         tls_close_notify(s->tls, out);
@@ -120,7 +121,7 @@ static void flush_tls_before_close(struct stream *s)
     if (out->len > 0)
         uv_try_write((uv_stream_t *)&s->tcp, &b, 1);
     buf_reset(out);
-    buf_release(&own);
+    loop_put_back(s->loop, &own);
 }
 
 void stream_close(struct stream *s)
@@ -171,22 +172,23 @@ static void on_plain(void *arg, str plain)
 static void after_tls(struct stream *s, enum tls_state state, struct buf *out)
 {
     if (s->state == STATE_OPEN && s->write_error == 0)
-        stream_send(s, &(str){out->p, out->len}, 1);
-    buf_release(out);
+        stream_send_parts(s, &(str){out->p, out->len}, 1);
+    loop_put_back(s->loop, out);
     if (s->state != STATE_OPEN)
         return;
     if (state == TLS_OPEN)
         tell_open(s);
     else if (state == TLS_FAILED)
-        stream_end(s, STREAM_TLS);
+        stream_end_as(s, STREAM_TLS);
     else if (state == TLS_CLOSED)
-        stream_end(s, STREAM_EOF);
+        stream_end_as(s, STREAM_EOF);
 }
 
 static void feed_tls(struct stream *s, str data)
 {
     struct buf out;
     buf_init(&out, OUTBOX_MAX_BYTES);
+    loop_lend(s->loop, &out);
     s->tls_out = &out;
     enum tls_state state = tls_feed(s->tls, data, &out, on_plain, s);
     s->tls_out = NULL;
@@ -197,16 +199,16 @@ static void on_socket_end(struct stream *s, int error)
 {
     if (s->tls != NULL && !s->tls_open) {
         s->note = "the peer closed the connection during the TLS handshake";
-        stream_end(s, STREAM_TLS);
+        stream_end_as(s, STREAM_TLS);
     } else if (error == UV_EOF && s->tls != NULL) {
         // Whoever cuts the connection on its way could end a message like this.
         s->note = "the peer closed the connection without ending TLS";
-        stream_end(s, STREAM_RESET);
+        stream_end_as(s, STREAM_RESET);
     } else if (error == UV_EOF) {
-        stream_end(s, STREAM_EOF);
+        stream_end_as(s, STREAM_EOF);
     } else {
         s->error = error;
-        stream_end(s, STREAM_RESET);
+        stream_end_as(s, STREAM_RESET);
     }
 }
 
@@ -302,7 +304,7 @@ static void on_connected(uv_connect_t *request, int status)
         return;
     if (status != 0) {
         s->error = status;
-        stream_end(s, STREAM_REFUSED);
+        stream_end_as(s, STREAM_REFUSED);
         return;
     }
     s->state = STATE_OPEN;
@@ -355,14 +357,23 @@ void stream_start_tls(struct stream *s, struct tls_context *tls, str name, str r
 {
     struct buf out;
     buf_init(&out, OUTBOX_MAX_BYTES);
+    loop_lend(s->loop, &out);
     s->tls = tls_session_new(tls, name, resume_key);
     enum tls_state state = tls_begin(s->tls, &out);
-    stream_send(s, &(str){out.p, out.len}, 1);
-    buf_release(&out);
+    stream_send_parts(s, &(str){out.p, out.len}, 1);
+    loop_put_back(s->loop, &out);
     if (state == TLS_FAILED) {
         s->note = "the TLS handshake cannot be started";
         stream_tell_failure_later(s);
     }
+}
+
+void stream_expect_many(struct stream *s)
+{
+    uv_os_fd_t fd;
+    const int off = 0;
+    if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 }
 
 /* ---- what is asked of a stream ---- */

@@ -107,6 +107,13 @@ void stream_close(struct stream *s);
 /* As stream_close, so that the peer sees a reset. */
 void stream_abort(struct stream *s);
 
+/*
+ * A long run of small messages is about to come: the kernel need not acknowledge each as soon as
+ * it was read, which costs as much as half of sending one on. It acknowledges every second, and
+ * a single one after 40 ms, from when on it is as hasty as before.
+ */
+void stream_expect_many(struct stream *s);
+
 /* The peer's address, as accept() or connect() had it. */
 const struct sockaddr *stream_peer(const struct stream *s);
 

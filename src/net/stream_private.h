@@ -1,14 +1,15 @@
 /*
- * stream_private - what the two files of the stream share
+ * stream_private - what the files of a stream share
  *
- * stream.c makes, reads and closes connections; stream_out.c sends, and keeps what the socket does
- * not take.
+ * stream.c        life and death, reading, TLS's side of it
+ * stream_write.c  what goes out, and what waits until the socket takes it
+ *
+ * Whoever includes this has included <uv.h> before, which no header does.
  */
 #ifndef NET_STREAM_PRIVATE_H
 #define NET_STREAM_PRIVATE_H
 
 #include <netinet/in.h>
-#include <uv.h>
 
 #include "base/buf.h"
 #include "net/stream.h"
@@ -16,26 +17,13 @@
 
 #define OUTBOX_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
+struct outbox; // of stream_write.c
+
 enum stream_state {
     STATE_CONNECTING,
     STATE_OPEN,
     STATE_ENDED,  // the owner was told
     STATE_CLOSED, // by the owner
-};
-
-/* What the socket did not take. Exists only while there is something. */
-struct outbox {
-    uv_write_t request; // carries `piece_bytes` of `flying`, from `flown_bytes` on
-    struct buf flying;
-    size_t flown_bytes;
-    size_t piece_bytes;
-    struct buf waiting; // grows while `flying` must not move
-    size_t charged;     // bytes of both that the budget counts
-
-    struct loop_timer stall;
-    uint64_t queued_bytes; // all that was ever put in
-    uint64_t taken_bytes;  // of it, by the peer, when last looked at
-    uint64_t last_taken_ms;
 };
 
 struct stream {
@@ -65,10 +53,12 @@ struct stream {
     bool uv_closed; // the loop let go
 };
 
-/* Tells the owner, once, that the connection is over. */
-void stream_end(struct stream *s, enum stream_end why);
+/* ---- stream.c ---- */
 
-/* The same, as a failure, at the end of the turn. */
+/* Tells the owner, once, that the connection is over. */
+void stream_end_as(struct stream *s, enum stream_end why);
+
+/* Does so at the end of the turn. */
 void stream_tell_failure_later(struct stream *s);
 
 /*
@@ -77,9 +67,13 @@ void stream_tell_failure_later(struct stream *s);
  */
 void stream_fail_write(struct stream *s, int error);
 
-/* Sends bytes as they are, or keeps them. */
-void stream_send(struct stream *s, const str *parts, size_t n);
+/* ---- stream_write.c ---- */
 
+/* Sends bytes as they are, or keeps them. */
+void stream_send_parts(struct stream *s, const str *parts, size_t n);
+
+/* Ends the watch over a peer that takes nothing, and frees what waits for it. */
+void stream_stop_stall(struct stream *s);
 void stream_free_outbox(struct stream *s);
 
 #endif

@@ -234,7 +234,7 @@ enum err tls_server_context(const char *cert_file, const char *key_file, struct 
     return ERR_OK;
 
 fail:
-    err_set(info, ERR_SYSTEM, "cannot use '%s': %s", file, library_error());
+    err_set(info, ERR_SYSTEM, "'%s' is no PEM file that can be used: %s", file, library_error());
     ERR_clear_error();
     tls_context_release(c);
     return ERR_SYSTEM;
@@ -247,7 +247,8 @@ enum err tls_client_context(const char *ca_file, struct tls_context **ret, struc
     SSL_CTX_set_default_verify_paths(c->ctx); // none there: nothing verifies, which is said then
     ERR_clear_error();
     if (ca_file != NULL && SSL_CTX_load_verify_locations(c->ctx, ca_file, NULL) != 1) {
-        err_set(info, ERR_SYSTEM, "cannot use '%s': %s", ca_file, library_error());
+        err_set(info, ERR_SYSTEM, "'%s' is no PEM file that can be used: %s", ca_file,
+                library_error());
         ERR_clear_error();
         tls_context_release(c);
         return ERR_SYSTEM;
@@ -262,6 +263,13 @@ enum err tls_client_context(const char *ca_file, struct tls_context **ret, struc
 }
 
 /* ---- sessions ---- */
+
+/* Before each call, whose result is read from the queue of errors; most often it is empty. */
+static void clear_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
 
 static void set_error(struct tls_session *t, const char *text)
 {
@@ -381,8 +389,9 @@ enum tls_state tls_feed(struct tls_session *t, str data, struct buf *out,
     t->in = data;
     t->out = out;
     enum tls_state state = shake_hands(t);
-    while (state == TLS_OPEN) {
-        ERR_clear_error();
+    // OpenSSL takes no byte more than it needs for a record: without any there is nothing to read.
+    while (state == TLS_OPEN && (t->in.len > 0 || SSL_pending(t->ssl) > 0)) {
+        clear_errors();
         int n = SSL_read(t->ssl, plain, sizeof(plain));
         if (n <= 0) {
             state = state_after(t, n);
@@ -412,7 +421,7 @@ enum tls_state tls_write(struct tls_session *t, str plain, struct buf *out)
     t->out = out;
     enum tls_state state = TLS_OPEN;
     while (plain.len > 0 && state == TLS_OPEN) {
-        ERR_clear_error();
+        clear_errors();
         str piece = str_head(plain, RECORD_BYTES);
         int n = SSL_write(t->ssl, piece.p, (int)piece.len);
         if (n <= 0)

@@ -201,6 +201,9 @@ def by_model(conn, request):
     """What is answered without a script: the recording of that name, else a short answer."""
     if request.target == "/api/version":
         return whole(200, {"version": "0.24.0"})(conn, request)
+    if request.target == "/api/tags":
+        # It closes its connection: a test's first chat has a fresh one.
+        return replay("tags")(conn, request)
     if not request.target.endswith("/api/chat"):
         return whole(404, b"404 page not found", "text/plain")(conn, request)
     body = json.loads(request.body)

@@ -182,6 +182,20 @@ def upstream(_shared):
     return _shared[1]
 
 
+@pytest.fixture(scope="module")
+def module_server(binary, tmp_path_factory, _shared):
+    """Starts programs that serve all tests of a file, on the shared upstream."""
+    started = []
+
+    def start(**settings):
+        folder = tmp_path_factory.mktemp("server")
+        started.append(Server(binary, folder, settings_for(folder, _shared[1], **settings)))
+        return started[-1].wait_ready()
+    yield start
+    for server in started:
+        server.stop()
+
+
 @pytest.fixture
 def new_upstream():
     """Makes upstreams: new_upstream(tls=None)."""

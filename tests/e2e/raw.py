@@ -215,6 +215,8 @@ def chat_body(stream=False, **more):
 
 
 CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
 
 
 def chat_request(stream=False, headers=(), **more):

@@ -124,7 +124,7 @@ def test_r05_whole_answers_have_the_same_finish_reasons(server, upstream, native
     assert raw.chat(server).json()["choices"][0]["finish_reason"] == expected
 
 
-MESSAGE_ENDS = {
+BROKEN_ENDS = {
     "clean end of chunks without done": chat_stream([line("a"), line("b")]),
     "end of file": chat_stream([line("a"), line("b")], end=CLOSE),
     "reset": chat_stream([line("a"), line("b")], end=RESET),
@@ -142,10 +142,10 @@ MESSAGE_ENDS = {
 }
 
 
-@pytest.mark.parametrize("why", MESSAGE_ENDS)
+@pytest.mark.parametrize("why", BROKEN_ENDS)
 def test_r09_broken_stream_ends_with_an_error_event(server, upstream, why):
     """Error event, [DONE], clean end of the body, and no finish reason."""
-    upstream.script(MESSAGE_ENDS[why])
+    upstream.script(BROKEN_ENDS[why])
     with raw.Client(server.port) as client:
         client.send(raw.chat_request(True))
         sse = check_stream(client.read_response(), expect_error=True)
@@ -230,9 +230,8 @@ def test_r16_usage_only_if_asked(server, upstream):
     sse = streamed(server, upstream, words("a"), stream_options={"include_usage": True})
     assert sse.chunks[-2]["choices"][0]["finish_reason"] == "stop"
     usage = sse.chunks[-1]["usage"]
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (12, 6, 18)
-    assert all(type(usage[name]) is int for name in
-               ("prompt_tokens", "completion_tokens", "total_tokens"))
+    counts = [usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    assert counts == [12, 6, 18] and all(type(n) is int for n in counts)
 
 
 @pytest.mark.parametrize("options", [

@@ -20,13 +20,8 @@ def preflight(server, path, origin, headers="authorization,content-type", **more
 
 
 @pytest.fixture(scope="module")
-def token_server(binary, tmp_path_factory, _shared):
-    import conftest
-    folder = tmp_path_factory.mktemp("server")
-    server = conftest.Server(binary, folder,
-                             conftest.settings_for(folder, _shared[1], API_TOKEN="tok"))
-    yield server.wait_ready()
-    server.stop()
+def token_server(module_server):
+    return module_server(API_TOKEN="tok")
 
 
 PATHS = [CHAT, "/chat/completions", "/v1/models", "/v1/nope", "/v1",

@@ -63,13 +63,8 @@ LIMIT = 4096
 
 
 @pytest.fixture(scope="module")
-def small(binary, tmp_path_factory, _shared):
-    import conftest
-    folder = tmp_path_factory.mktemp("server")
-    server = conftest.Server(binary, folder,
-                             conftest.settings_for(folder, _shared[1], BODY_LIMIT=LIMIT))
-    yield server.wait_ready()
-    server.stop()
+def small(module_server):
+    return module_server(BODY_LIMIT=LIMIT)
 
 
 def body_of(size):

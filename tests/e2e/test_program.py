@@ -261,17 +261,17 @@ def test_access_line_of_a_chat(server, upstream):
     assert len(times) >= 2 and all(0 <= value < 60_000 for value in times)
 
 
-CASES = {
-    "done": (answers.chat_stream(answers.words("a")), "done"),
-    "upstream error": (answers.chat_stream([answers.line("a"), b'{"error":"x"}\n']), None),
-    "upstream cut": (answers.chat_stream([answers.line("a")], end=answers.RESET), None),
+ENDS = {
+    "done": answers.chat_stream(answers.words("a")),
+    "upstream error": answers.chat_stream([answers.line("a"), b'{"error":"x"}\n']),
+    "upstream cut": answers.chat_stream([answers.line("a")], end=answers.RESET),
 }
 
 
 def test_access_line_says_why_it_ended(server, upstream):
     """A stream that was done and streams that broke end in different words."""
     words = {}
-    for why, (answer, _) in CASES.items():
+    for why, answer in ENDS.items():
         name = "why-" + why.replace(" ", "-")
         upstream.script(answer)
         raw.chat(server, stream=True, headers={"x-request-id": name})
@@ -372,3 +372,24 @@ def test_stuck_reader_of_the_log_stops_nobody(binary, tmp_path, upstream):
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+FORWARDED = [
+    ("true", ["203.0.113.9"], "203.0.113.9", "a trusted peer says who called"),
+    ("true", ["198.51.100.1, 203.0.113.9, 10.0.0.7"], "203.0.113.9", "the right-most untrusted"),
+    ("true", ["198.51.100.1", "203.0.113.9"], "203.0.113.9", "two fields are one list"),
+    ("true", [], "127.0.0.1", "nothing was forwarded"),
+    ("true", ["nonsense"], "127.0.0.1", "no address"),
+    ("192.0.2.0/24", ["203.0.113.9"], "127.0.0.1", "the peer is not one we trust"),
+    (None, ["203.0.113.9"], "127.0.0.1", "nobody is trusted"),
+]
+
+
+@pytest.mark.parametrize("trust, fields, peer, why", FORWARDED, ids=[row[3] for row in FORWARDED])
+def test_trust_proxy_names_the_caller_in_the_log(start_server, new_upstream, trust, fields, peer,
+                                                 why):
+    """X-Forwarded-For is believed from trusted peers alone, from the right."""
+    server = start_server(new_upstream(), TRUST_PROXY=trust)
+    headers = [("X-Request-Id", "forwarded-1")] + [("X-Forwarded-For", f) for f in fields]
+    assert raw.get(server, "/v1", headers).status == 200
+    assert fields_of(access_line(server, "forwarded-1"))["peer"] == peer, why

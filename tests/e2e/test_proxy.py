@@ -97,7 +97,8 @@ def test_http_proxy_by_absolute_form(start_server, new_upstream, new_proxy):
     server = start_server(upstream, HTTP_PROXY=proxy.url, OLLAMA_BASE_URL=f"http://{NAME}:11434")
     for stream in (False, True):
         assert raw.chat(server, stream=stream).status == 200
-    assert proxy.lines[0] == f"POST http://{NAME}:11434/api/chat HTTP/1.1"
+    chats = [text for text in proxy.lines if "/api/chat" in text]
+    assert chats[0] == f"POST http://{NAME}:11434/api/chat HTTP/1.1"
     assert upstream.chats()[0].header("Host") == f"{NAME}:11434"
 
 
@@ -111,7 +112,8 @@ def test_https_proxy_by_connect(start_server, new_upstream, new_proxy, tmp_path)
                           OLLAMA_BASE_URL=f"https://{NAME}")
     for stream in (False, True):
         assert raw.chat(server, stream=stream).status == 200
-    assert proxy.lines == [f"CONNECT {NAME}:443 HTTP/1.1"], "one tunnel, kept"
+    assert set(proxy.lines) == {f"CONNECT {NAME}:443 HTTP/1.1"}
+    assert len({request.conn for request in upstream.chats()}) == 1, "one tunnel, kept"
     assert upstream.chats()[0].header("Host") == NAME
 
 
@@ -119,7 +121,8 @@ def test_https_proxy_by_connect(start_server, new_upstream, new_proxy, tmp_path)
 def test_https_proxy_does_not_weaken_verification(start_server, new_upstream, new_proxy, tmp_path):
     """Behind the tunnel a wrong name is refused as ever."""
     certs = Certificates(tmp_path)
-    upstream = new_upstream(tls=certs.server_context(certs.make("other", hosts="DNS:other.example")))
+    other = certs.make("other", hosts="DNS:other.example")
+    upstream = new_upstream(tls=certs.server_context(other))
     proxy = new_proxy(upstream.port)
     server = start_server(upstream, HTTPS_PROXY=proxy.url, CA_FILE=certs.ca,
                           OLLAMA_BASE_URL=f"https://{NAME}")

@@ -172,8 +172,6 @@ def test_r37_sane_ids_are_echoed(server, given, echoed):
 
 # ---- tokens ----
 
-TOKENS = {"API_TOKEN": "tok-one,tok-two"}
-
 TOKEN_FORMS = [
     ({"Authorization": "Bearer tok-one"}, 200), ({"authorization": "bearer tok-two"}, 200),
     ({"Authorization": "BEARER tok-one"}, 200), ({"x-api-key": "tok-one"}, 200),
@@ -187,12 +185,8 @@ TOKEN_FORMS = [
 
 
 @pytest.fixture(scope="module")
-def token_server(binary, tmp_path_factory, _shared):
-    import conftest
-    folder = tmp_path_factory.mktemp("server")
-    server = conftest.Server(binary, folder, conftest.settings_for(folder, _shared[1], **TOKENS))
-    yield server.wait_ready()
-    server.stop()
+def token_server(module_server):
+    return module_server(API_TOKEN="tok-one,tok-two")
 
 
 @pytest.mark.parametrize("headers, status", TOKEN_FORMS)

@@ -40,6 +40,21 @@ def chat(server, package):
     return run
 
 
+@pytest.mark.parametrize("id, status", [("plain", None), ("org/nope:7b", 404)])
+def test_models(server, package, id, status):
+    """models.list() and models.retrieve(), which encodes slashes."""
+    options = json.dumps({"baseURL": server.url + "/v1", "apiKey": "any", "id": id})
+    done = subprocess.run([node(), "models.mjs", options], cwd=FOLDER, timeout=60,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    got = json.loads(done.stdout)
+    assert got["ids"] == ["minilm:latest", "plain:latest", "think:latest", "tools:latest"]
+    if status is None:
+        assert (got["model"]["id"], got["model"]["object"]) == (id, "model")
+    else:
+        assert got["error"] == {"name": "NotFoundError", "status": 404, "code": "model_not_found"}
+
+
 def same(got, name):
     wanted = expected(name)
     assert {key: got[key] for key in wanted} == wanted

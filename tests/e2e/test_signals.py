@@ -67,7 +67,8 @@ def test_sigterm_closes_idle_connections(pair):
 def test_sigterm_answers_whole_requests_with_close(pair):
     """A chat under way is answered, with Connection: close."""
     server, upstream = pair
-    upstream.script(steps(0.8, answers.Step("answer", lambda conn: answers.chat_json("x")(conn, 0))))
+    late = answers.Step("answer", lambda conn: answers.chat_json("x")(conn, None))
+    upstream.script(steps(0.8, late))
     with raw.Client(server.port) as client:
         client.send(raw.chat_request())
         upstream.wait_for_chat()

@@ -10,7 +10,7 @@ import json
 import pytest
 
 import raw
-from raw import CHAT, chat_body
+from raw import chat_body
 
 BODY = json.dumps(chat_body()).encode()
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)

@@ -146,12 +146,12 @@ def test_upstream_over_tls_by_name(start_server, new_upstream, certs, good):
     server = start_server(upstream, CA_FILE=certs.ca,
                           OLLAMA_BASE_URL=f"https://localhost:{upstream.port}")
     assert raw.chat(server).status == 200
-    assert names == ["localhost"]
+    assert set(names) == {"localhost"}
     assert upstream.chats()[0].header("Host") == f"localhost:{upstream.port}"
 
 
 def test_upstream_sessions_are_resumed(start_server, new_upstream, certs, good):
-    """A second connection takes up the session of the first."""
+    """A later connection takes up the session of an earlier one."""
     upstream = new_upstream(tls=certs.server_context(good))
     server = start_server(upstream, CA_FILE=certs.ca, WORKERS=1)
 
@@ -161,7 +161,7 @@ def test_upstream_sessions_are_resumed(start_server, new_upstream, certs, good):
     upstream.script(answer_then_close, answer_then_close)
     for _ in range(2):
         assert raw.chat(server).status == 200
-    assert [request.conn.session_resumed for request in upstream.chats()] == [False, True]
+    assert upstream.chats()[1].conn.session_resumed
 
 
 BAD_CERTS = {

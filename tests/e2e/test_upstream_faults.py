@@ -13,6 +13,7 @@ import answers
 import raw
 from answers import CLOSE, HANG, RESET, chat_stream, chunk, done_line, line, steps, whole
 from stream_rules import check_stream
+from upstream import PeerGone
 
 BAD = (502, "upstream_error", "bad_upstream_response")
 BUSY = (503, "upstream_error", "overloaded")
@@ -336,12 +337,13 @@ def test_u8_u9_u21_to_u25_before_the_first_event(pair, why, answer, stream):
 
 def test_few_interim_answers_are_passed_over(server, upstream):
     """100 and 103 before the answer do no harm."""
-    upstream.script(steps(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
-                          lambda_step(answers.chat_json("fine"))))
+    upstream.script(steps(b"HTTP/1.1 100 Continue\r\n\r\n",
+                          b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+                          answer_step(answers.chat_json("fine"))))
     assert raw.chat(server).json()["choices"][0]["message"]["content"] == "fine"
 
 
-def lambda_step(answer):
+def answer_step(answer):
     return answers.Step("answer", lambda conn: answer(conn, None))
 
 
@@ -439,7 +441,6 @@ def test_upstream_that_answers_before_it_read_the_request(server, upstream):
         conn.send(answers.head(400, fields=[("Content-Length", 16), ("Connection", "close")])
                   + b'{"error":"nope"}')
         conn.close()
-        raise answers_done
-    answers_done = ConnectionError()
+        raise PeerGone
     upstream.before_body = refuse
     assert raw.chat(server, messages=[{"role": "user", "content": "x" * 100_000}]).status == 400

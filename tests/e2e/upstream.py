@@ -31,7 +31,8 @@ class Request:
         self.at = time.monotonic()
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ")
-        self.fields = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:] if line]
+        self.fields = [tuple(part.strip() for part in line.split(":", 1))
+                       for line in lines[1:] if line]
 
     def header(self, name, default=None):
         values = self.headers(name)

@@ -23,6 +23,21 @@ static void test_crypto__texts_are_random_and_plain(void **state)
     }
 }
 
+static void test_crypto__no_piece_comes_twice(void **state)
+{
+    (void)state;
+    // Pieces of all sizes, across the ends of several blocks.
+    enum { PIECES = 600, PIECE = 16 };
+    static unsigned char seen[PIECES][PIECE];
+    for (size_t i = 0; i < PIECES; i++) {
+        unsigned char rest[700];
+        crypto_random(seen[i], PIECE);
+        crypto_random(rest, i);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(seen[i], seen[k], PIECE);
+    }
+}
+
 static void test_crypto__digests_tell_texts_apart(void **state)
 {
     (void)state;
@@ -39,6 +54,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto__texts_are_random_and_plain),
+        cmocka_unit_test(test_crypto__no_piece_comes_twice),
         cmocka_unit_test(test_crypto__digests_tell_texts_apart),
     };
     return crypto_init() != ERR_OK || cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,9 +98,28 @@ static void test_str__cuts_between_characters(void **state)
     assert_true(utf8_cut(STR("\x80\x80\x80\x80\x80\x80\x80\x80"), 4) > 0);
 }
 
+static void test_str__sees_what_would_end_a_line(void **state)
+{
+    (void)state;
+    // Every byte at every place of texts shorter and longer than a word.
+    for (size_t len = 1; len <= 20; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (int c = 0; c < 256; c++) {
+                char text[20];
+                memset(text, '~', sizeof(text));
+                text[at] = (char)c;
+                bool want = (c >= ' ' || c == '\t') && c != 0x7F;
+                assert_int_equal(str_is_one_line(str_of(text, len)), want);
+            }
+        }
+    }
+    assert_true(str_is_one_line(STR("")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_str__sees_what_would_end_a_line),
         cmocka_unit_test(test_str__compares),
         cmocka_unit_test(test_str__finds_and_cuts),
         cmocka_unit_test(test_str__reads_numbers),

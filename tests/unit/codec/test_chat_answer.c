@@ -1,12 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "codec/chat_answer.h"
+
 #include "codec/json.h"
 #include "codec/ndjson.h"
+#include "unit.h"
 
 static struct arena arena;
 static struct buf out;
@@ -157,6 +153,17 @@ static void test_chat_answer__streams_events_in_order(void **state)
          ROLE "{\"tool_calls\":[{\"index\":0,\"id\":\"call_abc_0\",\"type\":\"function\","
          "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]}\nlength\n",
          "arguments that are text already; length wins"},
+        {{"{\"message\":{\"tool_calls\":[" CALL("\"id\":\"x\",", "f", "") ","
+          CALL("\"id\":\"x\",", "g", "") "]},\"done\":false}",
+          "{\"message\":{\"tool_calls\":[" CALL("\"id\":\"x\",", "h", "")
+          "]},\"done\":true,\"done_reason\":\"load\"}"},
+         ROLE "{\"tool_calls\":[{\"index\":0,\"id\":\"x\",\"type\":\"function\",\"function\":"
+         "{\"name\":\"f\",\"arguments\":\"{}\"}}]}\n"
+         "{\"tool_calls\":[{\"index\":1,\"id\":\"call_abc_1\",\"type\":\"function\",\"function\":"
+         "{\"name\":\"g\",\"arguments\":\"{}\"}}]}\n"
+         "{\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\",\"function\":"
+         "{\"name\":\"h\",\"arguments\":\"{}\"}}]}\ntool_calls\n",
+         "R7: equal ids are made unique over the whole answer"},
         {{DONE, TEXT("x"), DONE}, ROLE "stop\n", "nothing after the end"},
         {{TEXT("a\\u2028\\u0000\xFF"), DONE},
          ROLE "{\"content\":\"a\\u2028\\u0000\xEF\xBF\xBD\"}\nstop\n", "R27: valid UTF-8"},
@@ -436,6 +443,137 @@ static void test_chat_answer__whole_answers_have_the_full_schema(void **state)
     }
 }
 
+#define LOGPROB(token, top) "{\"token\":\"" token "\",\"logprob\":-1.50,\"bytes\":[1]" top "}"
+
+/* The tokens of all log probabilities in `out`, a bar between chunks that have some. */
+static void expect_tokens(const char *want, const char *why)
+{
+    const struct json *list[512];
+    struct buf got;
+    buf_init(&got, 1 << 20);
+    size_t n = events(list, COUNT_OF(list));
+    for (size_t i = 0; i < n; i++) {
+        const struct json *logprobs = json_get(choice_of(list[i]), STR("logprobs"));
+        const struct json *entry = NULL;
+        struct json_iter it = json_iter(json_get(logprobs, STR("content")));
+        if (json_is_null(logprobs))
+            continue;
+        assert_int_equal(json_size(logprobs), 2);
+        assert_true(json_is_null(json_get(logprobs, STR("refusal"))));
+        buf_append_char(&got, '|');
+        while (json_next(&it, NULL, &entry)) {
+            assert_int_equal(json_kind(json_get(entry, STR("top_logprobs"))), JSON_ARRAY);
+            buf_append(&got, json_str(json_get(entry, STR("token"))));
+        }
+    }
+    assert_str_why(buf_str(&got), str_z(want), why);
+    buf_release(&got);
+}
+
+static void test_chat_answer__r56_log_probabilities_go_with_their_line(void **state)
+{
+    (void)state;
+#define WITH(entries) ",\"logprobs\":[" entries "]}"
+#define LINE(message) "{\"message\":{" message "},\"done\":false"
+    // clang-format off
+    static const struct {
+        const char *lines[6];
+        const char *tokens;
+        const char *deltas;
+        const char *why;
+    } cases[] = {
+        {{LINE("\"content\":\"ab\"") WITH(LOGPROB("a", "") "," LOGPROB("b", "")), DONE}, "|ab",
+         ROLE "{\"content\":\"ab\"}\nstop\n", "with the text"},
+        {{LINE("\"content\":\"a\",\"thinking\":\"h\"") WITH(LOGPROB("h", "")), DONE}, "|h",
+         ROLE "{\"reasoning_content\":\"h\"}\n{\"content\":\"a\"}\nstop\n",
+         "with the first chunk of the line"},
+        {{LINE("\"content\":\"\"") WITH(LOGPROB("<", "")), LINE("") WITH(LOGPROB("f", "")),
+          "{\"message\":{\"tool_calls\":[" CALL("\"id\":\"x\",", "f", "") "]},\"done\":false"
+          WITH(LOGPROB(">", "")), DONE}, "|<|f|>",
+         ROLE "{}\n{}\n{\"tool_calls\":[{\"index\":0,\"id\":\"x\",\"type\":\"function\","
+         "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}\ntool_calls\n",
+         "tokens of a hidden call are not lost"},
+        {{TEXT("a"), "{\"message\":{},\"done\":true" WITH(LOGPROB("z", ""))}, "|z",
+         ROLE "{\"content\":\"a\"}\n{}\nstop\n", "on the last line"},
+        {{TEXT("a"), DONE}, "", ROLE "{\"content\":\"a\"}\nstop\n", "none"},
+    };
+    // clang-format on
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        buf_reset(&out);
+        stream(&HEAD, cases[i].lines);
+        expect_tokens(cases[i].tokens, cases[i].why);
+        expect_deltas(cases[i].deltas, cases[i].why);
+    }
+}
+
+static void test_chat_answer__r26_log_probabilities_stay_within_a_line(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 8 << 20);
+    buf_append(&text, STR("{\"message\":{\"content\":\"a\"},\"done\":false,\"logprobs\":["));
+    for (size_t i = 0; i < 3000; i++) {
+        buf_append(&text, i > 0 ? STR(",") : STR(""));
+        buf_append(&text, STR(LOGPROB("t", ",\"top_logprobs\":[{\"token\":\"u\"}]")));
+    }
+    buf_append(&text, STR("]}"));
+    struct chat_stream s;
+    struct ollama_line line = line_of(buf_str(&text));
+    chat_stream_init(&s, &HEAD);
+    chat_stream_line(&s, &line, &out);
+    chat_stream_release(&s);
+
+    const struct json *list[512];
+    size_t tokens = 0;
+    size_t n = events(list, COUNT_OF(list)); // checks the length of each
+    for (size_t i = 0; i < n; i++)
+        tokens +=
+            json_size(json_get(json_get(choice_of(list[i]), STR("logprobs")), STR("content")));
+    assert_int_equal(tokens, 3000);
+    assert_true(n < 64);
+    buf_release(&text);
+}
+
+static void test_chat_answer__r6_finish_reasons(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        const char *without_calls;
+        const char *with_calls;
+    } cases[] = {
+        {"\"stop\"",   "stop",   "tool_calls"},
+        {"\"length\"", "length", "length"    },
+        {"\"load\"",   "stop",   "tool_calls"},
+        {"\"unload\"", "stop",   "tool_calls"},
+        {"\"\"",       "stop",   "tool_calls"},
+        {"\"new\"",    "stop",   "tool_calls"},
+        {"null",       "stop",   "tool_calls"},
+    };
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        char text[512];
+        bool calls = i % 2 == 1;
+        const char *want = calls ? cases[i / 2].with_calls : cases[i / 2].without_calls;
+        snprintf(text, sizeof(text), "{\"message\":{%s},\"done\":true,\"done_reason\":%s}",
+                 calls ? "\"tool_calls\":[{\"function\":{\"name\":\"f\"}}]" : "",
+                 cases[i / 2].reason);
+        struct ollama_line line = line_of(str_z(text));
+        const struct json *whole = NULL;
+        const struct json *list[8] = {0};
+        const char *const lines[] = {text, NULL};
+        buf_reset(&out);
+        chat_answer_encode(&HEAD, &line, &out);
+        assert_int_equal(json_parse(&arena, buf_str(&out), JSON_STRICT, &whole, NULL), ERR_OK);
+        assert_str_why(json_str(json_get(choice_of(whole), STR("finish_reason"))), str_z(want),
+                       text);
+        buf_reset(&out);
+        stream(&HEAD, lines);
+        size_t n = events(list, COUNT_OF(list));
+        assert_str_why(json_str(json_get(choice_of(list[n - 1]), STR("finish_reason"))),
+                       str_z(want), text);
+    }
+}
+
 static void test_chat_answer__an_idle_stream_is_small(void **state)
 {
     (void)state;
@@ -458,6 +596,9 @@ int main(void)
         TEST(test_chat_answer__r9_r10_failures_are_an_event_and_the_end),
         TEST(test_chat_answer__an_overflow_shows),
         TEST(test_chat_answer__whole_answers_have_the_full_schema),
+        TEST(test_chat_answer__r56_log_probabilities_go_with_their_line),
+        TEST(test_chat_answer__r26_log_probabilities_stay_within_a_line),
+        TEST(test_chat_answer__r6_finish_reasons),
         TEST(test_chat_answer__an_idle_stream_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "codec/json.h"
+#include "codec/json_shape.h"
 
 static struct arena arena;
 
@@ -226,6 +229,115 @@ static void test_json__says_where_the_fault_is(void **state)
     assert_int_equal(json_parse(&arena, STR("{\"a\":1,\"a\":1}"), JSON_STRICT, &v, &info),
                      ERR_SYNTAX);
     assert_non_null(strstr(info.text, "'a'"));
+}
+
+static uint64_t bits_of(double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof(bits));
+    return bits;
+}
+
+static void assert_same_double(const char *text)
+{
+    double got = 1;
+    assert_true(json_text_to_double(str_z(text), &got));
+    if (bits_of(got) != bits_of(strtod(text, NULL)))
+        fail_msg("%s is %.20g", text, got);
+}
+
+/* Short numbers are not left to the C library: the double must be the same to the last bit. */
+static void test_json__numbers_are_the_doubles_of_the_c_library(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "0",
+        "-0",
+        "-0.0",
+        "1",
+        "0.7",
+        "0.1",
+        "-1.15",
+        "2.675",
+        "1.005",
+        "8.41",
+        "123456789012345",
+        "1234567890123.45",
+        "0.00000000000001",
+        "0.30000000000000",
+        "9007199254740991",
+        "9007199254740992",
+        "9007199254740993",
+        "9999999999999999",
+        "-9007199254740993",
+        "99999999999999.95",
+        "0.123456789012345",
+        "0.1234567890123456",
+        "0.12345678901234567890",
+        "1e1",
+        "1.5e-7",
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        assert_same_double(texts[i]);
+    for (int i = 0; i <= 2000; i++) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d.%03d", i / 1000, i % 1000);
+        assert_same_double(text);
+    }
+}
+
+/* Long strings are left out of the parse: values and errors must not show it. */
+static void test_json__long_strings_come_back_whole(void **state)
+{
+    (void)state;
+    for (size_t len = JSON_LONG_MIN - 1; len <= JSON_LONG_MIN + 1; len++) {
+        char plain[JSON_LONG_MIN + 2];
+        struct buf text;
+        const struct json *v = NULL;
+        memset(plain, 'x', len);
+        plain[len] = '\0';
+        buf_init(&text, 4096);
+        buf_printf(&text, "{\"%s\":[\"%s\",\"\"],\"e\":\"%s\\n\",\"z\":\"%s\"}", plain, plain,
+                   plain, plain);
+        assert_int_equal(json_parse(&arena, buf_str(&text), JSON_STRICT, &v, NULL), ERR_OK);
+        const struct json *list = json_get(v, str_of(plain, len));
+        const struct json *item = NULL;
+        struct json_iter it = json_iter(list);
+        assert_true(json_next(&it, NULL, &item));
+        assert_str(json_str(item), str_of(plain, len));
+        assert_true(json_next(&it, NULL, &item));
+        assert_str(json_str(item), STR(""));
+        assert_str(json_str(json_get(v, STR("z"))), str_of(plain, len));
+        assert_int_equal(json_str(json_get(v, STR("e"))).len, len + 1);
+        buf_release(&text);
+    }
+}
+
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123"
+
+static void test_json__errors_behind_long_strings_are_where_they_are(void **state)
+{
+    (void)state;
+    static const struct {
+        str text;
+        size_t offset;
+        const char *sentence;
+        const char *why;
+    } cases[] = {
+        {STR_C("[x,\"" LONG "\"]"),                1,   "",                         "before it"                                   },
+        {STR_C("[1.\"" LONG "\"]"),                4,   "",                         "at its quote; the parser names the next byte"},
+        {STR_C("[\"" LONG "\"x]"),                 67,  "",                         "right behind it"                             },
+        {STR_C("[\"" LONG "\",\"" LONG "\",]"),    134, "",                         "behind two"                                  },
+        {STR_C("{\"" LONG "\":1,\"" LONG "\":2}"), 0,   "duplicate key '" LONG "'",
+         "equal long keys"                                                                                                        },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct json *v = NULL;
+        struct err_info info = {0};
+        if (json_parse(&arena, cases[i].text, JSON_STRICT, &v, &info) != ERR_SYNTAX ||
+            info.offset != cases[i].offset || strstr(info.text, cases[i].sentence) == NULL)
+            fail_msg("%s: '%s' at %zu", cases[i].why, info.text, info.offset);
+    }
 }
 
 static void test_json__budget_is_an_ordinary_error(void **state)
@@ -467,6 +579,9 @@ int main(void)
         TEST(test_json__number_text_is_limited_for_callers),
         TEST(test_json__finds_equal_keys_in_large_objects),
         TEST(test_json__says_where_the_fault_is),
+        TEST(test_json__numbers_are_the_doubles_of_the_c_library),
+        TEST(test_json__long_strings_come_back_whole),
+        TEST(test_json__errors_behind_long_strings_are_where_they_are),
         TEST(test_json__budget_is_an_ordinary_error),
         TEST(test_json__reads_values),
         TEST(test_json__null_pointer_is_null),

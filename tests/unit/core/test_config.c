@@ -164,7 +164,7 @@ static void test_config__says_what_is_bad(void **state)
          "a proxy with a path"                                                                                                                                                                 },
         {"CORS_ORIGINS=example.com",
          "bad setting CORS_ORIGINS='example.com': 'example.com' is no "
-         "origin",                                                                                                                                                    "no scheme in an origin" },
+         "origin such as https://app.example",                                                                                                                        "no scheme in an origin" },
         {"API_TOKEN=a b",
          "bad setting API_TOKEN: a token must not hold blanks, line ends or control characters",                                                                      "a secret is not shown"  },
         {"API_TOKEN=','",                                                                            "bad setting API_TOKEN: holds no token",

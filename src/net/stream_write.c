@@ -1,20 +1,45 @@
-#include "net/stream_private.h"
+#include "net/stream.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <uv.h>
 
 #include "base/xalloc.h"
 #include "net/budget.h"
+#include "net/stream_private.h"
 
 #define PIECE_BYTES    ((size_t)64 * 1024)
 #define MAX_PARTS      16
 #define STALL_CHECK_MS (STREAM_STALL_MS / 10)
 #define SMALL_BYTES    4096
 
+/* What the socket did not take. Exists only while there is something. */
+struct outbox {
+    uv_write_t request; // carries `piece_bytes` of `flying`, from `flown_bytes` on
+    struct buf flying;
+    size_t flown_bytes;
+    size_t piece_bytes;
+    struct buf waiting; // grows while `flying` must not move
+    size_t charged;     // bytes of both that the budget counts
+
+    struct loop_timer stall;
+    uint64_t queued_bytes; // all that was ever put in
+    uint64_t taken_bytes;  // of it, by the peer, when last looked at
+    uint64_t last_taken_ms;
+};
+
 static void charge(struct outbox *out)
 {
     budget_follow(&out->charged, out->flying.cap + out->waiting.cap);
+}
+
+void stream_stop_stall(struct stream *s)
+{
+    if (s->out != NULL)
+        loop_timer_cancel(s->loop, &s->out->stall);
 }
 
 void stream_free_outbox(struct stream *s)
@@ -58,7 +83,7 @@ static void on_stall_check(void *arg)
         s->out->taken_bytes = taken;
         s->out->last_taken_ms = now;
     } else if (now - s->out->last_taken_ms >= STREAM_STALL_MS) {
-        stream_end(s, STREAM_STALLED);
+        stream_end_as(s, STREAM_STALLED);
         return;
     }
     loop_timer_set(s->loop, &s->out->stall, STALL_CHECK_MS);
@@ -167,20 +192,54 @@ static void keep(struct stream *s, const str *parts, size_t n, size_t sent)
         fly(s);
 }
 
-/* Offers the parts to the socket; returns how many bytes it took. */
-static size_t try_parts(struct stream *s, const str *parts, size_t n)
+/* Copies the parts, one behind the other, to `to`. */
+static void join(char *to, const str *parts, size_t n)
 {
-    uv_buf_t bufs[MAX_PARTS];
-    assert(n <= MAX_PARTS);
-    for (size_t i = 0; i < n; i++)
-        bufs[i] = uv_buf_init((char *)parts[i].p, (unsigned)parts[i].len);
-    int rc = uv_try_write((uv_stream_t *)&s->tcp, bufs, (unsigned)n);
-    if (rc < 0 && rc != UV_EAGAIN)
-        stream_fail_write(s, rc);
-    return rc > 0 ? (size_t)rc : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(to, parts[i].p, parts[i].len);
+        to += parts[i].len;
+    }
 }
 
-void stream_send(struct stream *s, const str *parts, size_t n)
+static ssize_t send_vector(int fd, const str *parts, size_t n)
+{
+    struct iovec vector[MAX_PARTS];
+    assert(n <= MAX_PARTS);
+    for (size_t i = 0; i < n; i++)
+        vector[i] = (struct iovec){.iov_base = (char *)parts[i].p, .iov_len = parts[i].len};
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = n};
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/*
+ * Offers the parts to the socket; returns how many bytes it took. Not by uv_try_write(): nothing
+ * is in the library's queue, and send() is what costs the kernel least. To put a few small parts
+ * together is cheaper than to have it gather them.
+ */
+static size_t try_parts(struct stream *s, const str *parts, size_t n, size_t total)
+{
+    char small[SMALL_BYTES];
+    uv_os_fd_t fd;
+    ssize_t sent;
+    if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) != 0)
+        return 0; // it is being closed
+    if (n > 1 && total <= sizeof(small))
+        join(small, parts, n);
+    do {
+        if (n == 1)
+            sent = send(fd, parts[0].p, parts[0].len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        else if (total <= sizeof(small))
+            sent = send(fd, small, total, MSG_NOSIGNAL | MSG_DONTWAIT);
+        else
+            sent = send_vector(fd, parts, n);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+        stream_fail_write(s, uv_translate_sys_error(errno));
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+void stream_send_parts(struct stream *s, const str *parts, size_t n)
 {
     size_t total = 0, sent = 0;
     for (size_t i = 0; i < n; i++)
@@ -188,7 +247,7 @@ void stream_send(struct stream *s, const str *parts, size_t n)
     if (total == 0)
         return;
     if (s->out == NULL)
-        sent = try_parts(s, parts, n);
+        sent = try_parts(s, parts, n, total);
     if (sent < total && s->write_error == 0)
         keep(s, parts, n, sent);
     if (stream_unsent(s) > STREAM_HIGH_BYTES)
@@ -204,9 +263,10 @@ static void send_encrypted(struct stream *s, str plain)
     }
     struct buf out;
     buf_init(&out, OUTBOX_MAX_BYTES);
+    loop_lend(s->loop, &out);
     (void)tls_write(s->tls, plain, &out);
-    stream_send(s, &(str){out.p, out.len}, 1);
-    buf_release(&out);
+    stream_send_parts(s, &(str){out.p, out.len}, 1);
+    loop_put_back(s->loop, &out);
 }
 
 /* One record for all parts: they are joined first. */
@@ -217,15 +277,11 @@ static void write_tls(struct stream *s, const str *parts, size_t n)
         return;
     }
     char small[SMALL_BYTES];
-    size_t total = 0, at = 0;
+    size_t total = 0;
     for (size_t i = 0; i < n; i++)
         total += parts[i].len;
     char *joined = total <= sizeof(small) ? small : xmalloc(total);
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(joined + at, parts[i].p, parts[i].len);
-        at += parts[i].len;
-    }
+    join(joined, parts, n);
     send_encrypted(s, str_of(joined, total));
     if (joined != small)
         free(joined);
@@ -243,7 +299,7 @@ void stream_write(struct stream *s, const str *parts, size_t n)
     if (s->tls != NULL)
         write_tls(s, parts, n);
     else
-        stream_send(s, parts, n);
+        stream_send_parts(s, parts, n);
 }
 
 size_t stream_write_some(struct stream *s, str data)
@@ -259,7 +315,7 @@ size_t stream_write_some(struct stream *s, str data)
             taken += piece.len;
             continue;
         }
-        size_t n = try_parts(s, &rest, 1);
+        size_t n = try_parts(s, &rest, 1, rest.len);
         taken += n;
         piece = str_head(str_skip(rest, n), PIECE_BYTES);
         if (piece.len > 0 && s->write_error == 0) {
@@ -279,11 +335,12 @@ void stream_shutdown(struct stream *s)
     if (s->tls != NULL) {
         struct buf own;
         buf_init(&own, OUTBOX_MAX_BYTES);
+        loop_lend(s->loop, &own);
         struct buf *out = s->tls_out != NULL ? s->tls_out : &own;
         tls_close_notify(s->tls, out);
-        stream_send(s, &(str){out->p, out->len}, 1);
+        stream_send_parts(s, &(str){out->p, out->len}, 1);
         buf_reset(out);
-        buf_release(&own);
+        loop_put_back(s->loop, &own);
     }
     s->shut_wanted = true;
     if (s->out == NULL)

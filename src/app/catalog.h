@@ -1,0 +1,91 @@
+/*
+ * catalog - what is known of the models of an upstream: its list, and what each one can do
+ *
+ * Workers read it and never wait for it: the list is an immutable view, counted and swapped whole.
+ * It says when it is old; those who learn (see learn.h) claim the right to refresh it, so that
+ * one worker asks and the others go on with what there is.
+ *
+ * What a model can do is kept for the CATALOG_NOTES_MAX names that were asked about last. An answer
+ * that is out of date is used until a newer one comes: a request waits for the first at most.
+ *
+ * Threads: any; a short mutex, atomics where every request looks.
+ * Time:    the caller passes now_ms, never 0.
+ */
+#ifndef APP_CATALOG_H
+#define APP_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "codec/model_list.h"
+
+enum {
+    CATALOG_NOTES_MAX = 256,
+    CATALOG_CURRENT_MS = 5000,  // a list is taken for current, and not asked for again
+    CATALOG_OLD_MS = 60000,     // a list is refreshed while requests come
+    CATALOG_NOTE_MS = 600000,   // what a model can do is asked again
+    CATALOG_SILENCE_MS = 60000, // the same, where there was no answer
+};
+
+struct catalog;
+
+/* The list at one moment. */
+struct catalog_view {
+    struct model_list list;
+    struct buf body; // the same as OpenAI writes it
+};
+
+/* A catalog that knows nothing, with one reference. */
+struct catalog *catalog_new(void);
+
+struct catalog *catalog_acquire(struct catalog *c);
+
+/* Accepts NULL. */
+void catalog_release(struct catalog *c);
+
+/* The list, with a reference of the caller's; NULL: none came yet. */
+const struct catalog_view *catalog_view(struct catalog *c);
+
+/* Accepts NULL. */
+void catalog_view_release(const struct catalog_view *view);
+
+/*
+ * Whether the caller shall ask for the list now: it is older than `max_age_ms` or not there, and
+ * nobody began to ask in the last CATALOG_CURRENT_MS.
+ */
+bool catalog_claim(struct catalog *c, uint64_t max_age_ms, uint64_t now_ms);
+
+/* Notes that somebody begins to ask for the list, without a claim. */
+void catalog_note_try(struct catalog *c, uint64_t now_ms);
+
+/*
+ * Takes a new list, which is copied; the previous view lives on with those who have it.
+ *
+ * ERR_TOO_LARGE  the list takes too much memory; the previous one stays.
+ */
+MUST_CHECK enum err catalog_publish(struct catalog *c, const struct model_list *list,
+                                    uint64_t now_ms);
+
+enum catalog_answer {
+    CATALOG_UNKNOWN,
+    CATALOG_YES,
+    CATALOG_NO,
+};
+
+struct catalog_ability {
+    enum catalog_answer answer;
+    bool ask;  // nothing is known, or what is known is old: learn it
+    bool wait; // nothing was ever learned: an answer is worth waiting for
+};
+
+/* Whether the model `name` can think. */
+struct catalog_ability catalog_thinks(struct catalog *c, str name, uint64_t now_ms);
+
+/* Notes what `name` can do; with `abilities.known` false, that there was no answer. */
+void catalog_note(struct catalog *c, str name, struct model_abilities abilities, uint64_t now_ms);
+
+/* Notes that `name` cannot think, whatever else it can do: an upstream said so. */
+void catalog_note_no_thinking(struct catalog *c, str name, uint64_t now_ms);
+
+#endif

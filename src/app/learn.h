@@ -1,0 +1,64 @@
+/*
+ * learn - asks the upstream what the catalog does not know: GET /api/tags, POST /api/show
+ *
+ * Each worker asks over its own connections, once at a time for each thing; who needs the answer
+ * joins. An answer goes into the catalog first and to those who wait then. Nobody has to wait:
+ * what is asked in the background ends there.
+ *
+ * Threads: the worker's.
+ */
+#ifndef APP_LEARN_H
+#define APP_LEARN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/fetch.h"
+#include "base/list.h"
+#include "codec/ollama_models.h"
+
+#define LEARN_WAIT_MS 2000 // how long anybody waits for an answer
+
+struct learned {
+    const struct fetch_result *result;
+    bool ok;                 // the catalog has it now
+    struct ollama_show show; // if `ok`, and it was one model that was asked for
+};
+
+typedef void learn_fn(void *arg, const struct learned *learned);
+
+/* Somebody who waits. One that waits for nothing may be left as often as one likes. */
+struct learn_wait {
+    struct list link;
+    learn_fn *fn; // called once, with the wait at its end
+    void *arg;
+};
+
+void learn_wait_init(struct learn_wait *wait, learn_fn *fn, void *arg);
+
+/* Ends a wait without a call of its fn. */
+void learn_leave(struct learn_wait *wait);
+
+/*
+ * Asks for the list, or joins those who wait for it. `wait` may be NULL; its fn is never called
+ * before this returns. `*ret_ms` is for how long the answer is worth waiting for: less than
+ * LEARN_WAIT_MS if it was asked for before, 0 if that was long ago.
+ *
+ * False, and nothing happens, if there is no upstream to ask, as is known.
+ */
+bool learn_list(struct worker *w, struct snapshot *s, struct learn_wait *wait, uint64_t *ret_ms);
+
+/* The same for the details of one model. */
+bool learn_model(struct worker *w, struct snapshot *s, str name, struct learn_wait *wait,
+                 uint64_t *ret_ms);
+
+/* Asks for the list in the background if it is old and nobody else does. Cheap if not. */
+void learn_keep_fresh(struct worker *w, struct snapshot *s);
+
+/* An upstream did not know `name`: asks for the list again if that says that it does. */
+void learn_doubt(struct worker *w, struct snapshot *s, str name);
+
+/* Asks no more; nobody may wait any more. */
+void learn_stop(struct worker *w);
+
+#endif

@@ -1,0 +1,65 @@
+#include "codec/json_scan.h"
+
+#define BLOCK (4 * LANES) // as many as are looked at between two branches
+
+/* Of which bytes a run consists; known where it is used, so that no call remains. */
+typedef lanes stops(lanes v);
+
+/* For 8 <= s.len < LANES: the first and the last eight bytes, which overlap. */
+static ALWAYS_INLINE size_t run_of_two_halves(str s, stops *stop)
+{
+    const size_t half = LANES / 2;
+    char both[LANES];
+    memcpy(both, s.p, half);
+    memcpy(both + half, s.p + s.len - half, half);
+    size_t n = lanes_first(stop(lanes_load(both)));
+    return n < half ? n : n + s.len - LANES;
+}
+
+/* For s.len < LANES / 2: before zeros, which stop every run. */
+static ALWAYS_INLINE size_t run_of_few(str s, stops *stop)
+{
+    char word[LANES] = {0};
+    for (size_t i = 0; i < s.len; i++)
+        word[i] = s.p[i];
+    return lanes_first(stop(lanes_load(word)));
+}
+
+static ALWAYS_INLINE size_t run(str s, stops *stop)
+{
+    if (s.len < LANES / 2)
+        return run_of_few(s, stop);
+    if (s.len < LANES)
+        return run_of_two_halves(s, stop);
+    size_t i = 0;
+    // Most runs are short: blocks pay behind the first few lanes only.
+    for (; i < BLOCK && s.len - i >= LANES; i += LANES) {
+        size_t n = lanes_first(stop(lanes_load(s.p + i)));
+        if (n < LANES)
+            return i + n;
+    }
+    for (; s.len - i >= BLOCK; i += BLOCK) {
+        const char *p = s.p + i;
+        if (lanes_any(stop(lanes_load(p)) | stop(lanes_load(p + LANES)) |
+                      stop(lanes_load(p + 2 * LANES)) | stop(lanes_load(p + 3 * LANES))))
+            break;
+    }
+    for (; s.len - i >= LANES; i += LANES) {
+        size_t n = lanes_first(stop(lanes_load(s.p + i)));
+        if (n < LANES)
+            return i + n;
+    }
+    // The rest together with bytes that are known to go on the run.
+    i = s.len - LANES;
+    return i + lanes_first(stop(lanes_load(s.p + i)));
+}
+
+size_t json_plain_run_on(str s)
+{
+    return run(s, json_ends_plain);
+}
+
+size_t json_string_run_on(str s)
+{
+    return run(s, json_ends_string);
+}
