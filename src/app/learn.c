@@ -181,8 +181,10 @@ void learn_doubt(struct worker *w, struct snapshot *s, str name)
 
 void learn_stop(struct worker *w)
 {
-    while (!list_empty(&w->asks)) {
-        struct ask *ask = list_entry(w->asks.next, struct ask, link);
+    struct list *next;
+    for (struct list *l = w->asks.next; l != &w->asks; l = next) {
+        struct ask *ask = list_entry(l, struct ask, link);
+        next = l->next;
         fetch_cancel(ask->fetch);
         ask_free(ask);
     }

@@ -156,12 +156,10 @@ static void on_learned(void *arg, const struct learned *learned)
     } else if (m->asked_model && learned->ok) {
         stop_waiting(m);
         send_model(m->req, str_z(m->id), learned->show.created_s);
-    } else if (m->asked_model) {
-        end_model(m, result);
-    } else if (send_listed(m->req, str_z(m->id))) {
+    } else if (!m->asked_model && send_listed(m->req, str_z(m->id))) {
         stop_waiting(m);
-    } else if (result->how != ATTEMPT_STATUS) {
-        end_model(m, result); // it cannot be asked for details either
+    } else if (m->asked_model || result->how != ATTEMPT_STATUS) {
+        end_model(m, result); // who cannot be asked for the list cannot be for details either
     } else {
         ask_model(m);
     }

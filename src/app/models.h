@@ -23,9 +23,9 @@ void models_reply_list(struct request *r);
 void models_reply_one(struct request *r);
 
 /* The program ends: the caller gets an error now. */
-void models_shut_down(struct models_wait *wait);
+void models_shut_down(struct models_wait *m);
 
 /* Accepts NULL. */
-void models_wait_free(struct models_wait *wait);
+void models_wait_free(struct models_wait *m);
 
 #endif

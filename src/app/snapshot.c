@@ -98,6 +98,8 @@ static enum err check_file(const char *name, str path, struct err_info *info)
 /* Puts the name of the setting before what a library said of its file. */
 static enum err blame(enum err e, const char *name, struct err_info *info)
 {
+    if (info == NULL)
+        return e;
     char why[sizeof(info->text)];
     if (info == NULL)
         return e;

@@ -55,6 +55,17 @@ def test_think_is_dropped_where_it_cannot_be(start, think, stream):
     assert asked(upstream) == [{"model": "plain"}]
 
 
+def test_completions_too(start):
+    """The old route asks the same question."""
+    server, upstream = start(shows(CHATS))
+    upstream.route("/api/generate", answers.replay("generate"))
+    body = {"model": "plain", "prompt": "Hi", "think": True}
+    assert raw.exchange(server, raw.build("POST", "/v1/completions", body)).status == 200
+    request = [r for r in upstream.requests if r.target == "/api/generate"][0]
+    assert "think" not in json.loads(request.body)
+    assert asked(upstream) == [{"model": "plain"}]
+
+
 @pytest.mark.parametrize("think", [True, "low"])
 def test_think_is_sent_where_it_can_be(start, think):
     """And the question is asked once."""
@@ -142,7 +153,7 @@ def test_early_commit_while_it_is_asked(start):
     assert request.header("traceparent").startswith("00-0af7651916cd43dd8448eb211c80319c-")
 
 
-REFUSAL = answers.error(400, '"plain" does not support thinking')
+REFUSAL = answers.replay("chat-think-unsupported")
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -157,6 +168,7 @@ def test_a_refusal_teaches_and_the_request_goes_out_again(start, stream):
     first, second = sent(upstream)
     assert first.pop("think") is True and first == second
     assert len({request.header("Via") for request in upstream.chats()}) == 1
+    assert '"think":' not in upstream.chats()[1].body.decode()
     assert raw.chat(server, think=True).status == 200
     assert "think" not in sent(upstream)[2]
 

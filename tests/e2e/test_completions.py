@@ -346,3 +346,18 @@ def test_default_num_ctx(start_server, upstream):
     upstream.route(NATIVE, whole())
     assert ask(start_server(upstream, DEFAULT_NUM_CTX=8192)).status == 200
     assert natives(upstream)[0]["options"] == {"num_ctx": 8192}
+
+
+def test_think_is_left_out_for_a_model_that_cannot(pair):
+    """R29: as in chat, the request goes on without it instead of failing."""
+    server, upstream = pair
+
+    def generate(conn, request):
+        if "think" in json.loads(request.body):
+            return answers.error(400, '"plain" does not support thinking')(conn, request)
+        return whole()(conn, request)
+    upstream.route(NATIVE, generate)
+    upstream.route("/api/show", answers.error(500, "no"))
+    response = ask(server, think=True)
+    assert response.status == 200 and response.json()["choices"][0]["text"] == "Hello."
+    assert "think" not in natives(upstream)[-1]

@@ -68,7 +68,7 @@ static void test_embedding__requests_become_native_ones(void **state)
          "unknown fields are ignored"                                                                                                                                                    },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct embedding_request req;
+        struct embedding_request req = {0};
         struct openai_fault fault = {0};
         struct buf out;
         char text[1024];
@@ -124,7 +124,7 @@ static void test_embedding__refuses_and_names_the_field(void **state)
         {"{\"model\":\"m\",\"input\":\"a\",\"options\":\"x\"}",           "options",         "",                           "type"                 },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct embedding_request req;
+        struct embedding_request req = {0};
         struct openai_fault fault = {0};
         assert_why(decode(cases[i].body, &req, &fault) == ERR_SYNTAX, cases[i].why);
         assert_str_why(fault.param, str_z(cases[i].param), cases[i].body);
@@ -136,7 +136,7 @@ static void test_embedding__refuses_and_names_the_field(void **state)
 static void test_embedding__r33_token_ids_name_the_setting(void **state)
 {
     (void)state;
-    struct embedding_request req;
+    struct embedding_request req = {0};
     struct openai_fault fault = {0};
     assert_int_equal(decode("{\"model\":\"m\",\"input\":[[1,2]]}", &req, &fault), ERR_SYNTAX);
     assert_true(str_contains(fault.message, STR("check_embedding_ctx_length=False")));
@@ -144,87 +144,96 @@ static void test_embedding__r33_token_ids_name_the_setting(void **state)
 
 /* ---- answers ---- */
 
+#define USAGE(n)   "],\"model\":\"m\",\"usage\":{\"prompt_tokens\":" n ",\"total_tokens\":" n "}}"
+#define ITEM(i, v) "{\"object\":\"embedding\",\"index\":" i ",\"embedding\":" v "}"
+
+static const struct {
+    const char *native;
+    struct embedding_wish wish;
+    const char *answer; // NULL: none
+    const char *why;
+} ANSWERS[] = {
+    {"{\"embeddings\":[[0.1,-0.2,0.3]],\"prompt_eval_count\":7}",
+     {1, true},
+     ITEM("0",                                                                                               "\"zczMPc3MTL6amZk+\"") USAGE("7"),
+     "three floats have no padding"},
+    {"{\"embeddings\":[[1.0,-0.5]]}",
+     {1, true},
+     ITEM("0",                                                                                              "\"AACAPwAAAL8=\"") USAGE("0"),
+     "two have one sign of it; counts may be absent"},
+    {"{\"embeddings\":[[1]]}",             {1, true},                                          ITEM("0",                             "\"AACAPw==\"") USAGE("0"),                                                                                                                                              "one has two"},
+    {"{\"embeddings\":[[]]}",                                 {1, true},                                                 ITEM("0",                               "\"\"") USAGE("0"),  "an empty vector"},
+    {"{\"embeddings\":[[]]}",                                                   {1, false},              ITEM("0","[]") USAGE("0"),                                                                                                              "an empty vector"},
+    {"{\"embeddings\":[[0.10,-1e-2]]}",
+     {1, false},
+     ITEM("0",                         "[0.10,-1e-2]") USAGE("0"),
+     "numbers stay the text they were"},
+    {"{\"embeddings\":[[1],[2],[3]],\"prompt_eval_count\":-3}",
+     {3, false},
+     ITEM("0",                                                                                               "[1]") "," ITEM("1",                                                                                                                                                                                   "[2]") "," ITEM("2", "[3]") USAGE("0"),
+     "order and indexes; a count below zero is none"},
+    {" { \"model\" : \"x\" , \"embeddings\" : [ [ 1 , 2 ] , [ 3 ] ] , \"x\":[{}] } ",
+     {2, true},
+     ITEM("0",                                                                                             "\"AACAPwAAAEA=\"") "," ITEM("1",                                                                                                                                                                                                                                       "\"AABAQA==\"") USAGE("0"),
+     "blanks"},
+    {"{\"a\":\"\\\"embeddings\\\":[[9]]\",\"b\":{\"embeddings\":[[8]]},\"embeddings\":[[1]]}",
+     {1, false},
+     ITEM("0",                                                        "[1]") USAGE("0"),
+     "only the object's own member"},
+    {"{\"embeddings\":[]}",                                                   {1, false},                                                                                   NULL,"none came"},
+    {"{\"embeddings\":[[1]]}",                                                           {2, false}, NULL,                                                                                             "too few"                                                                                                                                                                                                                                      },
+    {"{\"embeddings\":[[1],[2]]}",                              {1, false},                                                           NULL,                                                 "too many"                                                                                                                          },
+    {"{\"embeddings\":[[1],[null]]}",                                                {2, false},                                                                             NULL,                                                                                                "null is no number"                                                                                                                                                                                                                                                                                                                           },
+    {"{\"embeddings\":[[1],[NaN]]}",                                                  {2, true},                                                                               NULL,"neither is NaN"},
+    {"{\"embeddings\":[[1e39]]}",                                                 {1, false},                                                                              NULL,          "no float is that large"},
+    {"{\"embeddings\":[[1,]]}",                                        {1, true},                                                                     NULL,"a comma too many"},
+    {"{\"embeddings\":[[\"1\"]]}",                                           {1, true},                                                                        NULL,                                                                                       "a text"                                                                                                                                                                                                                                                                                                                                        },
+    {"{\"embeddings\":[[[1]]]}",                                   {1, true},                                                                NULL,                                         "nested"                                                                                                                                                                  },
+    {"{\"embeddings\":[1]}",                                         {1, true},                                                                      NULL,                                                                                                   "no list of lists"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  },
+    {"{\"embeddings\":[[1],]}",                                                   {1, true},                                                                                NULL,"a comma too many"},
+    {"{\"embeddings\":[,[1]]}",                                                   {1, true},                                                                                NULL,                             "a comma too many"},
+    {"{\"embeddings\":[[1] [2]]}",                                         {2, true},                                                                      NULL,"no comma"},
+    {"{\"embeddings\":[[1]",                                         {1, true},                                                                      NULL,                                                                              "cut"                                                                                                                                                                                                                                                                                                                                                                                                                           },
+    {"{\"embeddings\":[[1]]",                                         {1, true},                                                                      NULL,                         "cut"                                                                                                                                                              },
+    {"{\"embeddings\":[[1]]} x",                                                 {1, true},                                                                              NULL,                                                                                                              "garbage behind"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    },
+    {"{\"embeddings\":[[1]],\"embeddings\":[[2]]}",                                                      {1, true},                                                                                   NULL,"twice"},
+    {"{\"embeddings\":null}",                                                      {1, true},                                                                                   NULL,                                            "null"},
+    {"{\"embeddings\":{}}",                                           {1, true},                                                                        NULL,"an object"},
+    {"{\"embedding\":[1]}",                                                    {1, true},                                                                                 NULL,                                                                            "the answer of another route"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                },
+    {"[[1]]",                                                     {1, true},                                                                                  NULL,                             "a list"                                                                                                                                                     },
+    {"{}",                                                {1, true},                                                                             NULL,                                                                                                                                           "nothing"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        },
+    {"",                              {1, true},                                                           NULL,"empty"},
+};
+
+/* The answer for a native one, or ERR_SYNTAX with nothing written and a sentence. */
+static enum err translate(const char *text, const struct embedding_wish *wish, struct buf *out)
+{
+    struct ollama_embed native;
+    struct err_info info = {0};
+    enum err err = ollama_embed_decode(&arena, str_z(text), &native, &info);
+    if (err == ERR_OK) {
+        assert_false(native.has_error);
+        err = embedding_answer_encode(STR("m"), wish, &native, out, &info);
+    }
+    assert_why(err == ERR_OK || (out->len == 0 && info.text[0] != '\0'), text);
+    return err;
+}
+
 static void test_embedding__answers(void **state)
 {
     (void)state;
-#define USAGE(n)   "],\"model\":\"m\",\"usage\":{\"prompt_tokens\":" n ",\"total_tokens\":" n "}}"
-#define ITEM(i, v) "{\"object\":\"embedding\",\"index\":" i ",\"embedding\":" v "}"
-    static const struct {
-        const char *native;
-        struct embedding_wish wish;
-        const char *answer; // NULL: none
-        const char *why;
-    } cases[] = {
-        {"{\"embeddings\":[[0.1,-0.2,0.3]],\"prompt_eval_count\":7}",
-         {1, true},
-         ITEM("0",                                                                                               "\"zczMPc3MTL6amZk+\"") USAGE("7"),
-         "three floats have no padding"},
-        {"{\"embeddings\":[[1.0,-0.5]]}",
-         {1, true},
-         ITEM("0",                                                                                              "\"AACAPwAAAL8=\"") USAGE("0"),
-         "two have one sign of it; counts may be absent"},
-        {"{\"embeddings\":[[1]]}",             {1, true},                                          ITEM("0",                             "\"AACAPw==\"") USAGE("0"),                                                                                                                                              "one has two"},
-        {"{\"embeddings\":[[]]}",                                 {1, true},                                                 ITEM("0",                               "\"\"") USAGE("0"),  "an empty vector"},
-        {"{\"embeddings\":[[]]}",                                                   {1, false},              ITEM("0","[]") USAGE("0"),                                                                                                              "an empty vector"},
-        {"{\"embeddings\":[[0.10,-1e-2]]}",
-         {1, false},
-         ITEM("0",                         "[0.10,-1e-2]") USAGE("0"),
-         "numbers stay the text they were"},
-        {"{\"embeddings\":[[1],[2],[3]],\"prompt_eval_count\":-3}",
-         {3, false},
-         ITEM("0",                                                                                               "[1]") "," ITEM("1",                                                                                                                                                                                   "[2]") "," ITEM("2", "[3]") USAGE("0"),
-         "order and indexes; a count below zero is none"},
-        {" { \"model\" : \"x\" , \"embeddings\" : [ [ 1 , 2 ] , [ 3 ] ] , \"x\":[{}] } ",
-         {2, true},
-         ITEM("0",                                                                                             "\"AACAPwAAAEA=\"") "," ITEM("1",                                                                                                                                                                                                                                       "\"AABAQA==\"") USAGE("0"),
-         "blanks"},
-        {"{\"a\":\"\\\"embeddings\\\":[[9]]\",\"b\":{\"embeddings\":[[8]]},\"embeddings\":[[1]]}",
-         {1, false},
-         ITEM("0",                                                        "[1]") USAGE("0"),
-         "only the object's own member"},
-        {"{\"embeddings\":[]}",                                                   {1, false},                                                                                   NULL,"none came"},
-        {"{\"embeddings\":[[1]]}",                                                           {2, false}, NULL,                                                                                             "too few"                                                                                                                                                                                                                                      },
-        {"{\"embeddings\":[[1],[2]]}",                              {1, false},                                                           NULL,                                                 "too many"                                                                                                                          },
-        {"{\"embeddings\":[[1],[null]]}",                                                {2, false},                                                                             NULL,                                                                                                "null is no number"                                                                                                                                                                                                                                                                                                                           },
-        {"{\"embeddings\":[[1],[NaN]]}",                                                  {2, true},                                                                               NULL,"neither is NaN"},
-        {"{\"embeddings\":[[1e39]]}",                                                 {1, false},                                                                              NULL,          "no float is that large"},
-        {"{\"embeddings\":[[1,]]}",                                        {1, true},                                                                     NULL,"a comma too many"},
-        {"{\"embeddings\":[[\"1\"]]}",                                           {1, true},                                                                        NULL,                                                                                       "a text"                                                                                                                                                                                                                                                                                                                                        },
-        {"{\"embeddings\":[[[1]]]}",                                   {1, true},                                                                NULL,                                         "nested"                                                                                                                                                                  },
-        {"{\"embeddings\":[1]}",                                         {1, true},                                                                      NULL,                                                                                                   "no list of lists"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                  },
-        {"{\"embeddings\":[[1],]}",                                                   {1, true},                                                                                NULL,"a comma too many"},
-        {"{\"embeddings\":[,[1]]}",                                                   {1, true},                                                                                NULL,                             "a comma too many"},
-        {"{\"embeddings\":[[1] [2]]}",                                         {2, true},                                                                      NULL,"no comma"},
-        {"{\"embeddings\":[[1]",                                         {1, true},                                                                      NULL,                                                                              "cut"                                                                                                                                                                                                                                                                                                                                                                                                                           },
-        {"{\"embeddings\":[[1]]",                                         {1, true},                                                                      NULL,                         "cut"                                                                                                                                                              },
-        {"{\"embeddings\":[[1]]} x",                                                 {1, true},                                                                              NULL,                                                                                                              "garbage behind"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    },
-        {"{\"embeddings\":[[1]],\"embeddings\":[[2]]}",                                                      {1, true},                                                                                   NULL,"twice"},
-        {"{\"embeddings\":null}",                                                      {1, true},                                                                                   NULL,                                            "null"},
-        {"{\"embeddings\":{}}",                                           {1, true},                                                                        NULL,"an object"},
-        {"{\"embedding\":[1]}",                                                    {1, true},                                                                                 NULL,                                                                            "the answer of another route"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                },
-        {"[[1]]",                                                     {1, true},                                                                                  NULL,                             "a list"                                                                                                                                                     },
-        {"{}",                                                {1, true},                                                                             NULL,                                                                                                                                           "nothing"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        },
-        {"",                              {1, true},                                                           NULL,"empty"},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct ollama_embed native;
-        struct err_info info = {0};
+    for (size_t i = 0; i < COUNT_OF(ANSWERS); i++) {
         struct buf out;
-        char want[1024];
+        struct buf want;
         buf_init(&out, 1 << 16);
-        enum err err = ollama_embed_decode(&arena, str_z(cases[i].native), &native, &info);
-        if (err == ERR_OK) {
-            assert_false(native.has_error);
-            err = embedding_answer_encode(STR("m"), &cases[i].wish, &native, &out, &info);
-        }
-        if (cases[i].answer == NULL) {
-            assert_why(err == ERR_SYNTAX && out.len == 0 && info.text[0] != '\0', cases[i].native);
-        } else {
-            snprintf(want, sizeof(want), "{\"object\":\"list\",\"data\":[%s", cases[i].answer);
-            assert_why(err == ERR_OK, cases[i].native);
-            assert_str_why(buf_str(&out), str_z(want), cases[i].why);
-        }
+        buf_init(&want, 1 << 16);
+        enum err err = translate(ANSWERS[i].native, &ANSWERS[i].wish, &out);
+        assert_why(err == (ANSWERS[i].answer != NULL ? ERR_OK : ERR_SYNTAX), ANSWERS[i].native);
+        if (ANSWERS[i].answer != NULL)
+            buf_printf(&want, "{\"object\":\"list\",\"data\":[%s", ANSWERS[i].answer);
+        assert_str_why(buf_str(&out), buf_str(&want), ANSWERS[i].why);
         buf_release(&out);
+        buf_release(&want);
     }
 }
 
