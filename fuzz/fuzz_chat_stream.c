@@ -31,7 +31,7 @@ static bool stream_line(struct chat_stream *s, str text, struct buf *out)
         struct openai_fault fault = openai_fault(FAULT_UPSTREAM_BAD, (str){0}, (str){0});
         chat_stream_fail(s, &fault, out);
     } else if (line.has_error) {
-        struct openai_fault fault = openai_fault_upstream(&scratch, FAULT_SERVER, line.error);
+        struct openai_fault fault = openai_fault(FAULT_SERVER, (str){0}, line.error);
         chat_stream_fail(s, &fault, out);
     } else {
         size_t before = out->len;

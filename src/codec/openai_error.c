@@ -41,14 +41,7 @@ static const str TABOO[] = {
     STR_C("balance"),
     STR_C("permission denied"),
     STR_C("api key expired"),
-};
-
-/* How Ollama, its runners and its cloud say that a prompt does not fit. */
-static const str CONTEXT_TEXTS[] = {
-    STR_C("exceeds the context length"),       STR_C("longer than the context length"),
-    STR_C("exceeds the available context"),    STR_C("exceed_context_size"),
-    STR_C("maximum context length"),           STR_C("exceeds the context window"),
-    STR_C("exceeds the maximum context size"), STR_C("context_length_exceeded"),
+    STR_C("api key has expired"),
 };
 
 static bool has_any(str text, const str *needles, size_t n)
@@ -75,25 +68,6 @@ struct openai_fault openai_fault(enum openai_fault_kind kind, str param, str mes
     fault.param = param;
     fault.message = message;
     return fault;
-}
-
-bool openai_is_context_length(str sentence)
-{
-    return has_any(sentence, CONTEXT_TEXTS, COUNT_OF(CONTEXT_TEXTS));
-}
-
-struct openai_fault openai_fault_upstream(struct arena *a, enum openai_fault_kind kind,
-                                          str sentence)
-{
-    sentence = str_trim_ws(sentence);
-    if (kind != FAULT_BAD_REQUEST || !openai_is_context_length(sentence))
-        return openai_fault(kind, (str){0}, sentence);
-    str shown = str_head(sentence, utf8_cut(sentence, OPENAI_MESSAGE_MAX / 2));
-    str message = arena_printf(a, "the prompt exceeds the model's maximum context length: %.*s",
-                               STR_ARG(shown));
-    if (message.p == NULL)
-        message = STR("the prompt exceeds the model's maximum context length");
-    return openai_fault(FAULT_CONTEXT_LENGTH, STR("messages"), message);
 }
 
 enum err openai_refuse(struct arena *a, struct openai_fault *fault, enum openai_fault_kind kind,

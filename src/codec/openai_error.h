@@ -67,22 +67,12 @@ struct openai_fault {
 struct openai_fault openai_fault(enum openai_fault_kind kind, str param, str message);
 
 /*
- * A fault of `kind` that passes an upstream's sentence on. A bad request whose text is about the
- * length of the context becomes FAULT_CONTEXT_LENGTH, in words that clients look for.
- */
-struct openai_fault openai_fault_upstream(struct arena *a, enum openai_fault_kind kind,
-                                          str sentence);
-
-/*
  * For decoders: sets `*fault`, its message printed into the arena, and returns ERR_SYNTAX; if the
  * arena's budget is used up, the fault says so and it is ERR_TOO_LARGE. `param` as a str of the
  * arena or static.
  */
 enum err openai_refuse(struct arena *a, struct openai_fault *fault, enum openai_fault_kind kind,
                        str param, const char *fmt, ...) PRINTF_LIKE(5, 6);
-
-/* Whether a native error is about a prompt that does not fit the context. */
-bool openai_is_context_length(str sentence);
 
 /*
  * Appends {"error":{…}}. The message is one line of valid UTF-8, at most OPENAI_MESSAGE_MAX

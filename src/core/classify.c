@@ -275,31 +275,7 @@ static enum fault of_status(int status)
 
 /* ---- texts ---- */
 
-/*
- * Words by which relays in front of us switch a whole channel off, since OpenAI uses them about
- * an account. Nothing that an upstream says about a model or a request means that.
- */
-static const str ALARMING[] = {
-    STR_C("credit"),
-    STR_C("balance"),
-    STR_C("permission denied"),
-    STR_C("api key expired"),
-    STR_C("api key has expired"),
-};
-
-/* The length of what must not be shown at the start of `s`; 0: nothing. */
-static size_t hidden_at(str s, str secret)
-{
-    if (secret.len > 0 && str_starts(s, secret))
-        return secret.len;
-    for (size_t i = 0; i < COUNT_OF(ALARMING); i++) {
-        if (str_istarts(s, ALARMING[i]))
-            return ALARMING[i].len;
-    }
-    return 0;
-}
-
-/* One line of at most MAX_TEXT_BYTES, without control characters, our key and alarming words. */
+/* One line of at most MAX_TEXT_BYTES, without control characters and our key. */
 static str clean(struct arena *a, str text, str secret)
 {
     static const str mark = STR_C("[...]");
@@ -310,15 +286,15 @@ static str clean(struct arena *a, str text, str secret)
     text = str_trim_ws(text);
     text = str_head(text, utf8_valid_prefix(text));
     for (size_t i = 0; i < text.len && n <= MAX_TEXT_BYTES;) {
-        size_t hidden = hidden_at(str_skip(text, i), secret);
+        bool is_secret = secret.len > 0 && str_starts(str_skip(text, i), secret);
         unsigned char c = (unsigned char)text.p[i];
-        if (hidden > 0) {
+        if (is_secret) {
             memcpy(out + n, mark.p, mark.len);
             n += mark.len;
         } else {
             out[n++] = c < ' ' || c == 0x7F ? ' ' : text.p[i];
         }
-        i += hidden > 0 ? hidden : 1;
+        i += is_secret ? secret.len : 1;
     }
     str cleaned = str_of(out, n);
     return str_trim(str_head(cleaned, utf8_cut(cleaned, MAX_TEXT_BYTES)));

@@ -160,31 +160,6 @@ static void test_openai_error__r36_words_that_switch_channels_off_never_go_out(v
     assert_true(str_eq(message_of(STR("no such key"), 500), STR("no such key")));
 }
 
-static void test_openai_error__r34_context_overflow_has_its_code(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        enum openai_fault_kind kind;
-        bool want;
-    } cases[] = {
-        {"the input length exceeds the context length",                                      FAULT_BAD_REQUEST, true },
-        {"the prompt is longer than the context length currently available to the model; x",
-         FAULT_BAD_REQUEST,                                                                                     true },
-        {"request (9 tokens) exceeds the available context size (4)",                        FAULT_BAD_REQUEST, true },
-        {"{\"error\":{\"type\":\"exceed_context_size_error\"}}",                             FAULT_BAD_REQUEST, true },
-        {"invalid character 'x' looking for beginning of value",                             FAULT_BAD_REQUEST, false},
-        {"the input length exceeds the context length",                                      FAULT_SERVER,      false},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct openai_fault f = openai_fault_upstream(&arena, cases[i].kind, str_z(cases[i].text));
-        bool got = str_eq(f.code, STR("context_length_exceeded"));
-        if (got != cases[i].want || got != str_contains(f.message, STR("maximum context length")) ||
-            (got && f.status != 400))
-            fail_msg("%s", cases[i].text);
-    }
-}
-
 static void test_openai_error__refusals_say_what_and_where(void **state)
 {
     (void)state;
@@ -212,7 +187,6 @@ int main(void)
         TEST(test_openai_error__messages_are_one_clean_line),
         TEST(test_openai_error__messages_are_cut_between_characters),
         TEST(test_openai_error__r36_words_that_switch_channels_off_never_go_out),
-        TEST(test_openai_error__r34_context_overflow_has_its_code),
         TEST(test_openai_error__refusals_say_what_and_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
