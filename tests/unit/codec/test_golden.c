@@ -90,7 +90,10 @@ static void expect_file(const struct golden *c, const char *file, str got)
         snprintf(full, sizeof(full), "%s/tests/golden/%.*s/%s", O2O_SOURCE_DIR, STR_ARG(c->name),
                  file);
         FILE *f = fopen(full, "wb");
-        assert_non_null(f);
+        if (f == NULL) {
+            fail_msg("cannot write %s", full);
+            return;
+        }
         fwrite(got.p, 1, got.len, f);
         fclose(f);
     }
@@ -271,7 +274,10 @@ static void test_golden__translates_both_ways(void **state)
     (void)state;
     size_t n = 0;
     DIR *dir = opendir(O2O_SOURCE_DIR "/tests/golden");
-    assert_non_null(dir);
+    if (dir == NULL) {
+        fail_msg("there is no tests/golden");
+        return;
+    }
     // NOLINTBEGIN(concurrency-mt-unsafe): one thread
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
         // NOLINTEND(concurrency-mt-unsafe)
