@@ -85,7 +85,27 @@ static void put_token(struct buf *out, const struct json *entry)
 static void put_logprob(struct buf *out, const struct json *entry)
 {
     const struct json *v = json_get(entry, STR("logprob"));
-    json_put_value(out, json_kind(v) == JSON_NUMBER ? v : NULL);
+    double value; // an upstream may write a number that none can hold
+    json_put_value(out, json_to_double(v, &value) ? v : NULL);
+}
+
+/* Whether two texts are the same once what is not UTF-8 in them has been replaced. */
+static bool same_text(str a, str b)
+{
+    if (str_eq(a, b))
+        return true;
+    if (utf8_valid_prefix(a) == a.len && utf8_valid_prefix(b) == b.len)
+        return false;
+    struct buf left;
+    struct buf right;
+    buf_init(&left, SIZE_MAX / 2);
+    buf_init(&right, SIZE_MAX / 2);
+    json_put_string(&left, a);
+    json_put_string(&right, b);
+    bool same = str_eq(buf_str(&left), buf_str(&right));
+    buf_release(&left);
+    buf_release(&right);
+    return same;
 }
 
 /* Whether both would have the same name in a map. */
@@ -96,7 +116,7 @@ static bool same_token(const struct json *a, const struct json *b)
     size_t n_left = partial_bytes(a, left);
     size_t n_right = partial_bytes(b, right);
     return n_left + n_right > 0 ? str_eq(str_of(left, n_left), str_of(right, n_right))
-                                : str_eq(token_of(a), token_of(b));
+                                : same_text(token_of(a), token_of(b));
 }
 
 /* Whether one of the first `n` alternatives, or the chosen token, has the name of `entry`. */

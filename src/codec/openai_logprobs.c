@@ -6,20 +6,36 @@
 /* What OpenAI says of a token that is as good as impossible. */
 #define LEAST STR("-9999.0")
 
+/* An array of numbers from 0 to 255, and nothing else. */
+static bool is_bytes(const struct json *v)
+{
+    struct json_iter it = json_iter(v);
+    const struct json *item = NULL;
+    if (json_kind(v) != JSON_ARRAY)
+        return false;
+    while (json_next(&it, NULL, &item)) {
+        int64_t byte = -1;
+        if (!json_to_i64(item, &byte) || byte < 0 || byte > UINT8_MAX)
+            return false;
+    }
+    return true;
+}
+
 /* `"token":…,"logprob":…,"bytes":…` */
 static void put_token(struct buf *out, const struct json *entry)
 {
     const struct json *logprob = json_get(entry, STR("logprob"));
     const struct json *bytes = json_get(entry, STR("bytes"));
+    double value; // an upstream may write a number that none can hold
     buf_append(out, STR("\"token\":"));
     json_put_string(out, json_str(json_get(entry, STR("token"))));
     buf_append(out, STR(",\"logprob\":"));
-    if (json_kind(logprob) == JSON_NUMBER)
+    if (json_to_double(logprob, &value))
         json_put_value(out, logprob);
     else
         buf_append(out, LEAST);
     buf_append(out, STR(",\"bytes\":"));
-    if (json_kind(bytes) == JSON_ARRAY)
+    if (is_bytes(bytes))
         json_put_value(out, bytes);
     else
         buf_append(out, STR("null"));
