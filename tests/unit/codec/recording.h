@@ -22,8 +22,11 @@ static inline bool read_file(const char *path, struct buf *out)
     FILE *f = fopen(full, "rb");
     if (f == NULL)
         return false;
-    for (size_t n = fread(piece, 1, sizeof(piece), f); n > 0; n = fread(piece, 1, sizeof(piece), f))
+    size_t n;
+    do {
+        n = fread(piece, 1, sizeof(piece), f);
         buf_append(out, str_of(piece, n));
+    } while (n == sizeof(piece));
     fclose(f);
     return true;
 }
