@@ -209,6 +209,16 @@ str arena_copy(struct arena *a, str s)
     return (str){p, s.len};
 }
 
+str arena_copy_lower(struct arena *a, str s)
+{
+    char *p = arena_alloc(a, s.len);
+    if (p == NULL)
+        return (str){NULL, 0};
+    for (size_t i = 0; i < s.len; i++)
+        p[i] = ascii_lower(s.p[i]);
+    return str_of(p, s.len);
+}
+
 str arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list args;

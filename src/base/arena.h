@@ -57,6 +57,9 @@ void *arena_calloc(struct arena *a, size_t n, size_t size);
 /* Copies `s` into the arena; an empty str (p NULL) over budget. */
 str arena_copy(struct arena *a, str s);
 
+/* As arena_copy, with ASCII letters in lower case. */
+str arena_copy_lower(struct arena *a, str s);
+
 /* Formats into the arena; an empty str (p NULL) over budget. */
 str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

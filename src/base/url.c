@@ -103,16 +103,6 @@ static enum err take_path(str path, struct url *u, struct err_info *info)
     return ERR_OK;
 }
 
-static str lower_copy(struct arena *a, str s)
-{
-    char *p = arena_alloc(a, s.len);
-    if (p == NULL)
-        return (str){NULL, 0};
-    for (size_t i = 0; i < s.len; i++)
-        p[i] = ascii_lower(s.p[i]);
-    return str_of(p, s.len);
-}
-
 enum err url_parse(struct arena *a, str text, struct url *ret, struct err_info *info)
 {
     struct url u = {0};
@@ -137,7 +127,7 @@ enum err url_parse(struct arena *a, str text, struct url *ret, struct err_info *
     if (e != ERR_OK)
         return e;
 
-    u.host = lower_copy(a, u.host);
+    u.host = arena_copy_lower(a, u.host);
     u.path = arena_copy(a, u.path);
     const char *open = u.ipv6 ? "[" : "";
     const char *close = u.ipv6 ? "]" : "";

@@ -80,16 +80,6 @@ static enum err read_proxy(struct arena *a, str text, const char *name, struct p
     return ERR_OK;
 }
 
-static str lower(struct arena *a, str s)
-{
-    char *p = arena_alloc(a, s.len);
-    if (p == NULL)
-        return (str){NULL, 0};
-    for (size_t i = 0; i < s.len; i++)
-        p[i] = ascii_lower(s.p[i]);
-    return str_of(p, s.len);
-}
-
 /* Reads ".example.com", "*.example.com", "example.com", each maybe with ":port". */
 static enum err read_name(struct arena *a, str item, struct proxy_bypass *ret,
                           struct err_info *info)
@@ -115,7 +105,7 @@ static enum err read_name(struct arena *a, str item, struct proxy_bypass *ret,
         return err_set(info, ERR_SYNTAX, "NO_PROXY: '%.*s' is not a name, an address or a range",
                        STR_ARG(str_head(whole, 64)));
     *ret = (struct proxy_bypass){
-        .name = lower(a, item), .subs_only = subs_only, .port = (uint16_t)port};
+        .name = arena_copy_lower(a, item), .subs_only = subs_only, .port = (uint16_t)port};
     return ERR_OK;
 }
 
