@@ -19,7 +19,9 @@
     X(ERR_RANGE,         "range",          400) /* well formed, and out of bounds */ \
     X(ERR_TOO_LARGE,     "too_large",      413) /* a budget or a limit is used up */ \
     X(ERR_NOT_FOUND,     "not_found",      404) \
+    X(ERR_EXISTS,        "exists",         409) /* there is one already */ \
     X(ERR_IN_USE,        "in_use",         500) /* another process holds it */ \
+    X(ERR_FULL,          "full",           507) /* the disk has no room */ \
     X(ERR_SYSTEM,        "system",         500) /* the operating system said no */
 // clang-format on
 

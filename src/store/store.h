@@ -1,0 +1,122 @@
+/*
+ * store - the only writer of disk: keys, their states, counters by day
+ *
+ * One file in DATA_DIR, one connection, one thread of its own. Whoever wants something of it posts
+ * a job, which runs on that thread, in order, and calls the functions below; a job that answers
+ * somebody posts the answer back to that one's loop. What a function with "durable" in its
+ * comment has returned ERR_OK for survives kill -9 and a loss of power.
+ *
+ * Secrets are encrypted with the key in KEY_FILE (see vault.h); nothing else of the file is.
+ *
+ * Threads: store_post() any; all else on the store thread (in jobs), or before store_start() and
+ *          after store_stop() by the one who opened it.
+ * Errors:  ERR_FULL the disk is full, and nothing of the call was done; ERR_SYSTEM any other fault
+ *          of the disk; `info` says in a sentence what.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "core/keypool.h"
+
+struct store;
+
+struct store_options {
+    str dir;      // DATA_DIR; made (0700) if it is not there
+    str key_file; // KEY_FILE; made (0600) if neither it nor the database is there
+};
+
+/*
+ * Opens or makes the database: locks it, checks it, brings its schema up to date.
+ *
+ * ERR_IN_USE  another process has it open
+ * ERR_SYNTAX  it is damaged, not ours, of a newer version, or the key file is not its own: `info`
+ *             says what to do. Nothing was changed.
+ * ERR_SYSTEM  it cannot be read or made
+ */
+MUST_CHECK enum err store_open(const struct store_options *options, struct store **ret,
+                               struct err_info *info);
+
+/* Accepts NULL. After store_stop(), if it was started. */
+void store_close(struct store *s);
+
+/* Whether store_open() has made the file: it is the first start. */
+bool store_is_new(const struct store *s);
+
+typedef void store_job_fn(struct store *s, void *arg);
+
+MUST_CHECK enum err store_start(struct store *s, struct err_info *info);
+
+/* Runs `fn` on the store thread after all that was posted before. Never blocks. */
+void store_post(struct store *s, store_job_fn *fn, void *arg);
+
+/* Jobs that wait. Any thread. */
+size_t store_queue_length(const struct store *s);
+
+/* Runs what was posted, then ends the thread. */
+void store_stop(struct store *s);
+
+/* ---- keys ---- */
+
+/* Reads all keys, oldest first; strings live until `fn` returns. */
+MUST_CHECK enum err store_read_keys(struct store *s,
+                                    void (*fn)(void *arg, const struct key_spec *key), void *arg,
+                                    struct err_info *info);
+
+/* Adds keys and sets their ids, all or none. Durable. */
+MUST_CHECK enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n,
+                                   struct err_info *info);
+
+/* Takes keys away with all that is stored of them. Durable. */
+MUST_CHECK enum err store_delete_keys(struct store *s, const uint64_t *ids, size_t n,
+                                      struct err_info *info);
+
+/* Durable. */
+MUST_CHECK enum err store_set_enabled(struct store *s, const uint64_t *ids, size_t n, bool enabled,
+                                      struct err_info *info);
+MUST_CHECK enum err store_set_name(struct store *s, uint64_t id, str name, struct err_info *info);
+
+/* One key's life as it is now, and what was counted since the last time. */
+struct store_flush {
+    uint64_t id;
+    struct key_life life; // strings borrowed
+    uint64_t success;
+    uint64_t fail;
+    uint64_t tokens;
+};
+
+/* Writes lives, and adds the counts to the day `day` (days since 1970-01-01 UTC). */
+MUST_CHECK enum err store_write_lives(struct store *s, const struct store_flush *flushes, size_t n,
+                                      int64_t day, struct err_info *info);
+
+/* ---- counters by day ---- */
+
+enum {
+    STORE_DAYS_KEPT = 30,
+    STORE_DAY_KEYS_MAX = 1000, // read of one day: the busiest
+};
+
+struct store_day_row {
+    int64_t day;
+    uint64_t key_id;
+    uint64_t success;
+    uint64_t fail;
+    uint64_t tokens;
+};
+
+/* Reads the days from `first_day` on, of one key or (0) of all, by day and traffic. */
+MUST_CHECK enum err store_read_days(struct store *s, int64_t first_day, uint64_t key_id,
+                                    void (*fn)(void *arg, const struct store_day_row *row),
+                                    void *arg, struct err_info *info);
+
+/* ---- the whole ---- */
+
+/* Writes a consistent copy into the new file `path`. */
+MUST_CHECK enum err store_backup(struct store *s, const char *path, struct err_info *info);
+
+#endif
