@@ -13,7 +13,8 @@
  * enabled tokens.json   of version 3, and other programs' callers' tokens: named as not taken
  *
  * Threads: none; pure.
- * Memory:  strings of an event live until its call returns, but base URLs as long as the arena.
+ * Memory:  the arena takes up to 16 bytes per byte of JSON; strings of an event live until its call
+ * returns, but base URLs as long as the arena.
  */
 #ifndef CODEC_KEYFILE_H
 #define CODEC_KEYFILE_H
@@ -28,10 +29,9 @@
 #include "codec/keytext.h"
 
 enum {
-    KEYFILE_NAME_MAX = 256,   // bytes of a name; what is longer is cut between characters
-    KEYFILE_OLD_ID_MAX = 64,  // bytes of an old id
-    KEYFILE_ERROR_MAX = 512,  // bytes of a last error
-    KEYFILE_ARENA_FACTOR = 8, // the arena needs at most so many bytes per byte of the file
+    KEYFILE_NAME_MAX = 256,  // bytes of a name; what is longer is cut between characters
+    KEYFILE_OLD_ID_MAX = 64, // bytes of an old id
+    KEYFILE_ERROR_MAX = 512, // bytes of a last error
 };
 
 enum keyfile_format {
@@ -54,7 +54,7 @@ struct keyfile_key {
     str key;      // empty: a server without a key
     str base_url; // canonical
     str name;     // one line of UTF-8; empty: none
-    str old_id;   // the older program's; empty: none. No two keys of a file have the same.
+    str old_id;   // the older program's; empty: none
     bool enabled;
     uint64_t requests;
     uint64_t failures;
@@ -81,8 +81,8 @@ struct keyfile_sink {
 };
 
 /*
- * Reads `text`. `*ret` is set as soon as the format is known, on failure too; events that were
- * told before a failure stand.
+ * Reads `text`. `*ret` is set once the format is known, on failure too; events that were told
+ * before a failure stand.
  *
  * ERR_OK         to the end, or a callback has ended it
  * ERR_SYNTAX     none of these formats, or broken JSON; info says what, and where

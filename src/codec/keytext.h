@@ -62,7 +62,6 @@ enum keytext_got {
 struct keytext {
     str rest;
     size_t line;
-    bool newline; // the piece before ended at one
     struct arena *arena;
     struct keytext_options options;
     struct {
@@ -77,6 +76,9 @@ void keytext_init(struct keytext *t, struct arena *a, str text,
 
 /* The next key or fault. */
 enum keytext_got keytext_next(struct keytext *t, struct keytext_item *ret);
+
+/* As keytext_base_url(), remembering what it saw: imports mostly name few servers. */
+MUST_CHECK enum err keytext_walk_url(struct keytext *t, str text, str *ret, struct err_info *info);
 
 /*
  * Reads a text that is to hold one key, as the form of a single key does.
