@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/admin.h"
 #include "app/banner.h"
 #include "app/notify.h"
 #include "app/worker.h"
@@ -156,6 +157,7 @@ static void reload(struct control *c)
         return;
     }
     log_configure(next->config->log_level, next->config->log_format);
+    admin_reload(c->program.admin, c->snapshot->config, next->config);
     for (size_t i = 0; i < c->n_workers; i++)
         worker_post_reload(c->workers[i], next);
     snapshot_release(c->snapshot);
@@ -204,6 +206,7 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
 
 static void control_release(struct control *c)
 {
+    admin_free(c->program.admin); // what it still posts goes to loops that are there
     for (size_t i = 0; i < c->n_workers; i++)
         worker_free(c->workers[i]);
     free(c->workers);
@@ -225,7 +228,8 @@ int control_run(struct snapshot *snapshot)
     char random[8];
     crypto_random_text(random, sizeof(random));
     snprintf(c.program.pseudonym, sizeof(c.program.pseudonym), "o2o-%.8s", random);
-    if (make_workers(&c, &bound, &info) != ERR_OK) {
+    if (make_workers(&c, &bound, &info) != ERR_OK ||
+        admin_new(snapshot->config, &c.program.admin, &info) != ERR_OK) {
         fprintf(stderr, "ollama2openai: %s\n", info.text);
         control_release(&c);
         return EXIT_START;

@@ -22,9 +22,12 @@
 #include "net/loop.h"
 #include "net/server.h"
 
+struct admin;
+
 /* What all workers of the process share. */
 struct program {
     struct upstream upstream;
+    struct admin *admin;
     uint64_t started_ms; // monotonic
     size_t n_workers;
     char pseudonym[16]; // ours in Via, with a random part; zero-terminated

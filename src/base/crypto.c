@@ -132,6 +132,39 @@ void crypto_secret_free(void *p)
     sodium_free(p);
 }
 
+void crypto_keyed_digest(const unsigned char key[CRYPTO_KEY_BYTES], str purpose, str s,
+                         unsigned char out[CRYPTO_DIGEST_BYTES])
+{
+    static const unsigned char end[1] = {0}; // of the purpose: no two pairs are the same bytes
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, key, CRYPTO_KEY_BYTES, CRYPTO_DIGEST_BYTES);
+    crypto_generichash_update(&state, (const unsigned char *)purpose.p, purpose.len);
+    crypto_generichash_update(&state, end, sizeof(end));
+    crypto_generichash_update(&state, (const unsigned char *)s.p, s.len);
+    crypto_generichash_final(&state, out, CRYPTO_DIGEST_BYTES);
+    sodium_memzero(&state, sizeof(state));
+}
+
+str crypto_hex(const unsigned char digest[CRYPTO_DIGEST_BYTES], char out[CRYPTO_HEX_BYTES])
+{
+    sodium_bin2hex(out, CRYPTO_HEX_BYTES, digest, CRYPTO_DIGEST_BYTES);
+    return str_of(out, CRYPTO_HEX_BYTES - 1);
+}
+
+_Static_assert(CRYPTO_PASSWORD_BYTES == crypto_pwhash_STRBYTES, "libsodium's size of a hash");
+
+enum err crypto_password_hash(str password, char out[CRYPTO_PASSWORD_BYTES])
+{
+    int rc = crypto_pwhash_str(out, password.p, password.len, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                               crypto_pwhash_MEMLIMIT_INTERACTIVE);
+    return rc == 0 ? ERR_OK : ERR_SYSTEM;
+}
+
+bool crypto_password_ok(const char hash[CRYPTO_PASSWORD_BYTES], str password)
+{
+    return crypto_pwhash_str_verify(hash, password.p, password.len) == 0;
+}
+
 void crypto_wipe(void *p, size_t n)
 {
     if (n > 0)

@@ -1,5 +1,5 @@
 /*
- * crypto - random bytes, comparison of secrets, hashes, sealed texts
+ * crypto - random bytes, comparison of secrets, hashes, sealed texts, passwords
  *
  * The only user of libsodium. Any thread, after crypto_init().
  */
@@ -60,6 +60,26 @@ MUST_CHECK bool crypto_unseal(const unsigned char key[CRYPTO_KEY_BYTES], str bou
  */
 void *crypto_secret_new(size_t n);
 void crypto_secret_free(void *p); // accepts NULL
+
+/* BLAKE2b-256 with a key, of `purpose` and `s`: equal texts for two purposes have two hashes. */
+void crypto_keyed_digest(const unsigned char key[CRYPTO_KEY_BYTES], str purpose, str s,
+                         unsigned char out[CRYPTO_DIGEST_BYTES]);
+
+#define CRYPTO_HEX_BYTES (2 * CRYPTO_DIGEST_BYTES + 1)
+
+/* Writes a hash as lower-case hexadecimal digits with a final zero, and returns them. */
+str crypto_hex(const unsigned char digest[CRYPTO_DIGEST_BYTES], char out[CRYPTO_HEX_BYTES]);
+
+#define CRYPTO_PASSWORD_BYTES 128
+
+/*
+ * Argon2id of a password with a fresh salt, zero-terminated: 64 MiB of memory and near a tenth of
+ * a second, so never on a worker. ERR_SYSTEM: there is no memory for it.
+ */
+MUST_CHECK enum err crypto_password_hash(str password, char out[CRYPTO_PASSWORD_BYTES]);
+
+/* Whether `hash` was made of `password`; costs the same. */
+bool crypto_password_ok(const char hash[CRYPTO_PASSWORD_BYTES], str password);
 
 /* Overwrites memory that held a secret; never optimised away. */
 void crypto_wipe(void *p, size_t n);
