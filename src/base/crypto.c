@@ -86,6 +86,52 @@ bool crypto_digest_equal(const unsigned char a[CRYPTO_DIGEST_BYTES],
     return sodium_memcmp(a, b, CRYPTO_DIGEST_BYTES) == 0;
 }
 
+void crypto_derive(const unsigned char key[CRYPTO_KEY_BYTES], const char context[8], uint64_t id,
+                   unsigned char out[CRYPTO_KEY_BYTES])
+{
+    _Static_assert(crypto_kdf_KEYBYTES == CRYPTO_KEY_BYTES, "one size of keys");
+    _Static_assert(crypto_kdf_CONTEXTBYTES == 8, "as the parameter says");
+    crypto_kdf_derive_from_key(out, CRYPTO_KEY_BYTES, id, context, key);
+}
+
+#define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+
+_Static_assert(NONCE_BYTES + crypto_aead_xchacha20poly1305_ietf_ABYTES == CRYPTO_SEAL_BYTES,
+               "as the header says");
+
+void crypto_seal(const unsigned char key[CRYPTO_KEY_BYTES], str bound, str plain,
+                 unsigned char *out)
+{
+    // 24 random bytes do not meet twice, so no counter has to survive a crash.
+    crypto_random(out, NONCE_BYTES);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(
+        out + NONCE_BYTES, NULL, (const unsigned char *)plain.p, plain.len,
+        (const unsigned char *)bound.p, bound.len, NULL, out, key);
+}
+
+bool crypto_unseal(const unsigned char key[CRYPTO_KEY_BYTES], str bound, str sealed,
+                   unsigned char *out)
+{
+    const unsigned char *p = (const unsigned char *)sealed.p;
+    return sealed.len >= CRYPTO_SEAL_BYTES &&
+           crypto_aead_xchacha20poly1305_ietf_decrypt(
+               out, NULL, NULL, p + NONCE_BYTES, sealed.len - NONCE_BYTES,
+               (const unsigned char *)bound.p, bound.len, p, key) == 0;
+}
+
+void *crypto_secret_new(size_t n)
+{
+    void *p = sodium_malloc(n);
+    if (p != NULL)
+        memset(p, 0, n);
+    return p;
+}
+
+void crypto_secret_free(void *p)
+{
+    sodium_free(p);
+}
+
 void crypto_keyed_digest(const unsigned char key[CRYPTO_KEY_BYTES], str purpose, str s,
                          unsigned char out[CRYPTO_DIGEST_BYTES])
 {

@@ -1,5 +1,5 @@
 /*
- * crypto - random bytes, comparison of secrets, hashes, passwords
+ * crypto - random bytes, comparison of secrets, hashes, sealed texts, passwords
  *
  * The only user of libsodium. Any thread, after crypto_init().
  */
@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -31,6 +32,34 @@ bool crypto_digest_equal(const unsigned char a[CRYPTO_DIGEST_BYTES],
                          const unsigned char b[CRYPTO_DIGEST_BYTES]);
 
 #define CRYPTO_KEY_BYTES 32
+
+/* A key of its own for each purpose: `context` is 8 bytes that name what it is for. */
+void crypto_derive(const unsigned char key[CRYPTO_KEY_BYTES], const char context[8], uint64_t id,
+                   unsigned char out[CRYPTO_KEY_BYTES]);
+
+#define CRYPTO_SEAL_BYTES 40 // what sealing adds: a random nonce, and the tag
+
+/*
+ * XChaCha20-Poly1305: encrypts `plain` into `out`, which has room for plain.len +
+ * CRYPTO_SEAL_BYTES. It opens again only with the same key and the same `bound`, which is not part
+ * of the result.
+ */
+void crypto_seal(const unsigned char key[CRYPTO_KEY_BYTES], str bound, str plain,
+                 unsigned char *out);
+
+/*
+ * Writes sealed.len - CRYPTO_SEAL_BYTES bytes to `out`; false, with nothing of use in `out`, when
+ * a bit of the three is not as it was.
+ */
+MUST_CHECK bool crypto_unseal(const unsigned char key[CRYPTO_KEY_BYTES], str bound, str sealed,
+                              unsigned char *out);
+
+/*
+ * Zeroed memory for long-lived secrets: out of core dumps and swap as far as the system lets us,
+ * between guard pages, wiped when it is freed. NULL: there is none.
+ */
+void *crypto_secret_new(size_t n);
+void crypto_secret_free(void *p); // accepts NULL
 
 /* BLAKE2b-256 with a key, of `purpose` and `s`: equal texts for two purposes have two hashes. */
 void crypto_keyed_digest(const unsigned char key[CRYPTO_KEY_BYTES], str purpose, str s,
