@@ -8,9 +8,9 @@ import time
 import pytest
 
 import raw
-import tls_files
 from admin import PASSWORD, Browser, Script, bearer, call, check_headers, error, login
 from raw import build, exchange
+from tls_files import Certificates
 
 
 @pytest.fixture(scope="module")
@@ -179,17 +179,18 @@ def test_bearer_needs_no_csrf(admin_server):
 
 
 def test_cookie_under_tls_is_the_hosts_own(start_server, tmp_path):
-    files = tls_files.make(tmp_path)
-    server = start_server(ADMIN_PASSWORD=PASSWORD, TLS_CERT=files.cert, TLS_KEY=files.key,
-                          tls=files.client)
-    response = login(server, tls=files.client)
+    files = Certificates(tmp_path)
+    cert, key = files.make("server")
+    tls = files.client_context()
+    server = start_server(ADMIN_PASSWORD=PASSWORD, TLS_CERT=cert, TLS_KEY=key, tls=tls)
+    response = login(server, tls=tls)
     token = response.json()["token"]
     assert response.header("Set-Cookie") == \
         f"__Host-sid={token}; Secure; HttpOnly; SameSite=Strict; Path=/"
     assert response.header("Strict-Transport-Security").startswith("max-age=")
     for name, status in (("__Host-sid", 200), ("sid", 401)):
         assert call(server, "GET", "/admin/api/session", headers={"Cookie": f"{name}={token}"},
-                    tls=files.client).status == status
+                    tls=tls).status == status
 
 
 @pytest.mark.parametrize("trusted, secure", [("true", True), (None, False)])
