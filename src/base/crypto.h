@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -29,6 +30,14 @@ void crypto_digest(str s, unsigned char out[CRYPTO_DIGEST_BYTES]);
 /* Compares two hashes in time that does not depend on them. */
 bool crypto_digest_equal(const unsigned char a[CRYPTO_DIGEST_BYTES],
                          const unsigned char b[CRYPTO_DIGEST_BYTES]);
+
+#define CRYPTO_HASH_KEY_BYTES 16
+
+/*
+ * A short keyed hash (SipHash-2-4), for tables whose keys others choose: without the hash's key
+ * nobody can make them collide.
+ */
+uint64_t crypto_hash64(const unsigned char key[CRYPTO_HASH_KEY_BYTES], str s);
 
 /* Overwrites memory that held a secret; never optimised away. */
 void crypto_wipe(void *p, size_t n);
