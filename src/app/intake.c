@@ -14,7 +14,11 @@
 #include "core/address.h"
 #include "store/files.h"
 
-#define NOTES_MAX 20 // lines about single keys in the banner
+enum {
+    NOTES_MAX = 20,              // lines about single keys in the banner
+    KEYFILE_BYTES_PER_BYTE = 16, // of a file that is read
+    COPIES = 2,                  // of its texts, rounded up
+};
 
 const char *intake_refusal(void *arg, const struct url *url)
 {
@@ -49,7 +53,7 @@ static void intake_init(struct intake *in, const struct config *config, intake_s
 {
     *in = (struct intake){
         .config = config, .on_skip = on_skip, .arg = arg, .now_ms = clock_wall_ms()};
-    arena_init(&in->texts, INTAKE_FILE_MAX * (KEYFILE_ARENA_FACTOR + 2));
+    arena_init(&in->texts, INTAKE_FILE_MAX * (KEYFILE_BYTES_PER_BYTE + COPIES));
 }
 
 static void intake_release(struct intake *in)
