@@ -106,7 +106,7 @@ struct store *keeper_store(struct keeper *k)
 /* ---- adding ---- */
 
 /* The identities of one call's keys: open addressing over the places of `specs`, from
- * 1, by secret, which few servers share. */
+ * 1. */
 struct identities {
     const struct key_spec *specs;
     uint32_t *places;
@@ -114,11 +114,17 @@ struct identities {
     unsigned char hash_key[CRYPTO_HASH_KEY_BYTES];
 };
 
+static uint64_t identity_hash(const struct identities *t, const struct key_spec *spec)
+{
+    return crypto_hash64(t->hash_key, spec->secret) +
+           3 * crypto_hash64(t->hash_key, spec->base_url);
+}
+
 /* The place of the first spec with this identity; `at` itself, which is put in, if there is none */
 static size_t identities_put(struct identities *t, size_t at)
 {
     const struct key_spec *spec = &t->specs[at];
-    for (uint64_t h = crypto_hash64(t->hash_key, spec->secret);; h++) {
+    for (uint64_t h = identity_hash(t, spec);; h++) {
         uint32_t *place = &t->places[h & t->mask];
         if (*place == 0) {
             *place = (uint32_t)at + 1;
