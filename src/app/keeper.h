@@ -40,7 +40,10 @@ MUST_CHECK enum err keeper_open(const struct config *config, struct keeper **ret
 /* Starts the store's thread. */
 MUST_CHECK enum err keeper_start(struct keeper *k, struct err_info *info);
 
-/* Writes what is left and closes. Accepts NULL. No lease may be out. */
+/* Runs the jobs that wait, writes what is left, and ends the thread. Accepts NULL, and twice. */
+void keeper_stop(struct keeper *k);
+
+/* Stops and closes. Accepts NULL. No lease may be out. */
 void keeper_close(struct keeper *k);
 
 struct keypool *keeper_pool(struct keeper *k);
@@ -73,8 +76,7 @@ MUST_CHECK enum err keeper_set_enabled(struct keeper *k, const uint64_t *ids, si
                                        bool enabled, size_t *ret_changed, struct err_info *info);
 
 /* In a job. Durable. ERR_NOT_FOUND, ERR_RANGE (longer than KEYPOOL_NAME_BYTES). */
-MUST_CHECK enum err keeper_set_name(struct keeper *k, uint64_t id, str name,
-                                    struct err_info *info);
+MUST_CHECK enum err keeper_set_name(struct keeper *k, uint64_t id, str name, struct err_info *info);
 
 /* Takes an import back: removes what is left of the batch, in a job. Durable. */
 MUST_CHECK enum err keeper_remove_batch(struct keeper *k, uint64_t batch, size_t *ret_removed,
