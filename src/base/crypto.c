@@ -1,5 +1,6 @@
 #include "base/crypto.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 enum err crypto_init(void)
@@ -163,6 +164,15 @@ enum err crypto_password_hash(str password, char out[CRYPTO_PASSWORD_BYTES])
 bool crypto_password_ok(const char hash[CRYPTO_PASSWORD_BYTES], str password)
 {
     return crypto_pwhash_str_verify(hash, password.p, password.len) == 0;
+}
+
+uint64_t crypto_hash64(const unsigned char key[CRYPTO_HASH_KEY_BYTES], str s)
+{
+    _Static_assert(CRYPTO_HASH_KEY_BYTES == crypto_shorthash_KEYBYTES, "of libsodium's size");
+    _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "of libsodium's size");
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)s.p, s.len, key);
+    return hash;
 }
 
 void crypto_wipe(void *p, size_t n)

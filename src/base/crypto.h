@@ -81,6 +81,14 @@ MUST_CHECK enum err crypto_password_hash(str password, char out[CRYPTO_PASSWORD_
 /* Whether `hash` was made of `password`; costs the same. */
 bool crypto_password_ok(const char hash[CRYPTO_PASSWORD_BYTES], str password);
 
+#define CRYPTO_HASH_KEY_BYTES 16
+
+/*
+ * A short keyed hash (SipHash-2-4), for tables whose keys others choose: without the hash's key
+ * nobody can make them collide.
+ */
+uint64_t crypto_hash64(const unsigned char key[CRYPTO_HASH_KEY_BYTES], str s);
+
 /* Overwrites memory that held a secret; never optimised away. */
 void crypto_wipe(void *p, size_t n);
 
