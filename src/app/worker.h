@@ -23,12 +23,16 @@
 #include "net/server.h"
 
 struct admin;
+struct keeper;
+struct keypool;
 
 /* What all workers of the process share. */
 struct program {
     struct upstream upstream;
     struct admin *admin;
-    uint64_t started_ms; // monotonic
+    struct keeper *keeper;
+    struct keypool *keypool; // the keeper's
+    uint64_t started_ms;     // monotonic
     size_t n_workers;
     char pseudonym[16]; // ours in Via, with a random part; zero-terminated
 };

@@ -185,7 +185,7 @@ void store_close(struct store *s)
 
 bool store_is_new(const struct store *s)
 {
-    return s->is_new;
+    return s->next_id == 1;
 }
 
 const char *store_path(const struct store *s)

@@ -45,7 +45,7 @@ MUST_CHECK enum err store_open(const struct store_options *options, struct store
 /* Accepts NULL. After store_stop(), if it was started. */
 void store_close(struct store *s);
 
-/* Whether store_open() has made the file: it is the first start. */
+/* Whether no key was ever added: a first start, or one that did not come far. */
 bool store_is_new(const struct store *s);
 
 /* The path of the database; lives as long as the store. */
