@@ -223,6 +223,60 @@ def test_keep_alives_in_the_middle(drivers, early_server, upstream):
         assert (got["text"], got["finish"], got["usage"]) == ("Slow answer.", "stop", USAGE), name
 
 
+# ---- what only the official package has ----
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+OFFICIAL = pytest.mark.parametrize("name", ["openai", "openai6"], indirect=True)
+TOKENS = [{"token": token, "logprob": logprob, "bytes": list(token.encode()),
+           "top_logprobs": [{"token": "?", "logprob": -3.5, "bytes": [63]}]}
+          for token, logprob in (("né", -0.25), ("!", -1))]
+
+
+@OFFICIAL
+@pytest.mark.parametrize("what", ["chat", "stream"])
+def test_logprobs(client, server, upstream, what):
+    """Each token with its bytes and what else it might have been; the stream helper joins them."""
+    if what == "chat":
+        upstream.script(chat_json("né!", logprobs=TOKENS))
+    else:
+        upstream.script(chat_stream([line("né", logprobs=TOKENS[:1]),
+                                     line("!", logprobs=TOKENS[1:]), done_line()]))
+    got = good(client(what, server, body={"logprobs": True, "top_logprobs": 1}))
+    assert got["text"] == "né!" and got["logprobs"] == TOKENS
+    assert (body_of(upstream)["logprobs"], body_of(upstream)["top_logprobs"]) == (True, 1)
+
+
+@OFFICIAL
+@pytest.mark.parametrize("what", ["chat", "stream"])
+def test_vision(client, server, upstream, what):
+    """The parts of a message become one, with its images beside it."""
+    urls = [f"data:image/{kind};base64,{base64.b64encode(PNG).decode()}"
+            for kind in ("png", "jpeg", "webp", "gif")]
+    parts = [{"type": "text", "text": "What "}, *[
+        {"type": "image_url", "image_url": {"url": url, "detail": "low"}} for url in urls],
+        {"type": "text", "text": "is it?"}]
+    upstream.script(chat_json("A cat.") if what == "chat" else chat_stream(words("A ", "cat.")))
+    got = good(client(what, server, messages=[{"role": "user", "content": parts}]))
+    assert got["text"] == "A cat."
+    [sent] = body_of(upstream)["messages"]
+    assert sent["content"] == "What is it?"
+    assert [base64.b64decode(image) for image in sent["images"]] == [PNG] * 4
+
+
+@OFFICIAL
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_completions(client, server, upstream, stream):
+    """The route of old, with the lists of its log probabilities."""
+    name = "generate-stream" if stream else "generate"
+    upstream.route("/api/generate", answers.replay(name, slice_bytes=13))
+    options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    got = good(client("complete", server, prompt="Name three colours.", body=options))
+    lines = answers.recorded_lines(name)
+    counts = [lines[-1]["prompt_eval_count"], lines[-1]["eval_count"]]
+    assert got["text"] == "".join(one["response"] for one in lines)
+    assert got["usage"] == [*counts, sum(counts)] and got["finish"] == "stop"
+
+
 # ---- the page ----
 
 
