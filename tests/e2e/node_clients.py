@@ -11,8 +11,11 @@ import shutil
 import subprocess
 import threading
 
+import pytest
+
 FOLDER = pathlib.Path(__file__).resolve().parent / "node"
 PACKAGES = FOLDER / "node_modules"
+BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
 
@@ -30,6 +33,15 @@ def node():
     found = os.environ.get("O2O_NODE") or (str(brought) if brought.is_file() else None) \
         or shutil.which("node") or shutil.which("nodejs")
     assert found, "the Node tests need node"
+    return found
+
+
+def browser():
+    """A Chromium for the page; scripts/setup test installs it where the distribution has one."""
+    found = os.environ.get("O2O_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found and platform.freedesktop_os_release().get("ID") != "debian":
+        pytest.skip("this distribution has no package of Chromium")
+    assert found, "the tests of the page need chromium"
     return found
 
 
@@ -54,8 +66,9 @@ class Driver:
     """One client of clients/NAME.mjs in a process of its own, which takes job after job."""
 
     def __init__(self, name):
+        env = {**os.environ, "O2O_CHROMIUM": browser()} if name == "page" else None
         self.process = subprocess.Popen(
-            [node(), "drive.mjs", name], cwd=FOLDER, text=True,
+            [node(), "drive.mjs", name], cwd=FOLDER, env=env, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.said = []
         threading.Thread(target=self._listen, daemon=True).start()

@@ -217,6 +217,8 @@ def test_keep_alives_in_the_middle(drivers, early_server, upstream):
     upstream.script(*[steps(answers.NDJSON_HEAD, chunk(line("Slow ")), 16, chunk(line("answer.")),
                             chunk(done_line()), answers.END_OF_CHUNKS)] * len(CLIENTS))
     for name in CLIENTS:
+        drivers(name)  # which takes a while, and may find no browser
+    for name in CLIENTS:
         drivers(name).start("stream", early_server)
     for name in CLIENTS:
         got = good(drivers(name).result())

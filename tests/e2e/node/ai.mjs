@@ -1,6 +1,6 @@
 // The package "ai" over one of its providers.
 import { embedMany, generateText, isStepCount, Output, streamText, tool } from "ai";
-import { ANSWER, HI, TOOLS } from "./shared.mjs";
+import { ANSWER, HI, TOOLS } from "./jobs.mjs";
 
 const usageOf = (usage) => usage && [usage.inputTokens, usage.outputTokens, usage.totalTokens];
 

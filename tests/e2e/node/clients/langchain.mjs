@@ -1,7 +1,7 @@
 import { ToolMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
-import { ANSWER, HI, TOOLS } from "../shared.mjs";
+import { ANSWER, HI, TOOLS } from "../jobs.mjs";
 
 const open = ({ baseURL, apiKey, model }) => new ChatOpenAI({
   model, apiKey, maxRetries: 0, timeout: 40_000, configuration: { baseURL } });

@@ -1,7 +1,7 @@
 // The official package, by its strictest readers: the stream helper, parse() and runTools().
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
-import { ANSWER, HI, PLAIN_TOOLS, TOOLS } from "../shared.mjs";
+import { ANSWER, HI, PLAIN_TOOLS, TOOLS } from "../jobs.mjs";
 
 export const usageOf = (usage) =>
   usage && [usage.prompt_tokens, usage.completion_tokens, usage.total_tokens];

@@ -1,11 +1,12 @@
 // A page in headless Chromium, of another origin than the API: page/index.html. What it asks
-// and how it reads streams is in page/page.js; here are only the browser and the page's server.
+// and how it reads streams is in page/page.js; here are only the browser, which O2O_CHROMIUM names,
+// and the page's server.
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { PLAIN_TOOLS, TOOLS, ANSWER, HI } from "../shared.mjs";
 import { z } from "zod";
+import { ANSWER, HI, PLAIN_TOOLS, TOOLS } from "../jobs.mjs";
 
 const FOLDER = path.resolve(import.meta.dirname, "..");
 const PLACES = {
@@ -16,7 +17,6 @@ const PLACES = {
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
 // A name on the web, which the browser finds here.
 const HOST = "app.example.com";
-const PATHS = ["chromium", "chromium-browser", "google-chrome"];
 
 // The file of a path; the package's own imports leave out the suffix.
 function fileOf(url) {
@@ -33,20 +33,11 @@ function serve(request, response) {
   response.end(fs.readFileSync(file));
 }
 
-function browserPath() {
-  if (process.env.O2O_CHROMIUM) return process.env.O2O_CHROMIUM;
-  const folders = (process.env.PATH ?? "").split(":").concat("/usr/bin");
-  const found = folders.flatMap((folder) => PATHS.map((name) => path.join(folder, name)))
-    .find((name) => fs.existsSync(name));
-  if (!found) throw new Error("the tests need chromium");
-  return found;
-}
-
 export default async function () {
   const server = http.createServer(serve);
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address();
-  const browser = await chromium.launch({ executablePath: browserPath(), args: [
+  const browser = await chromium.launch({ executablePath: process.env.O2O_CHROMIUM, args: [
     "--no-sandbox", "--no-proxy-server",
     `--host-resolver-rules=MAP ${HOST} 127.0.0.1` ] });
 
