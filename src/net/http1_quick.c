@@ -51,6 +51,22 @@ static inline str take_kind(struct cursor *c, unsigned char kind)
     return str_of(from, (size_t)(c->at - from));
 }
 
+/* A field's name. Most consist of letters, digits and '-' alone. */
+static inline str take_name(struct cursor *c)
+{
+    const char *from = c->at;
+    while (left(c) >= LANES) {
+        lanes v = lanes_load(c->at), low = v | 0x20;
+        lanes usual = ((low >= 'a') & (low <= 'z')) | ((v >= '0') & (v <= '9')) | (v == '-');
+        size_t n = lanes_first(~usual);
+        c->at += n;
+        if (n < LANES)
+            break;
+    }
+    take_kind(c, IN_NAME);
+    return str_of(from, (size_t)(c->at - from));
+}
+
 /* Up to the first byte that is a control or no ASCII. */
 static inline void skip_plain(struct cursor *c)
 {
@@ -170,7 +186,7 @@ static bool take_fields(struct cursor *c, enum http1_kind kind, struct http1_qui
     unsigned n_hosts = 0;
     while (!TAKE(c, "\r\n")) {
         str value;
-        str name = take_kind(c, IN_NAME);
+        str name = take_name(c);
         if (name.len == 0 || m->n_fields == HTTP1_QUICK_FIELDS || !TAKE(c, ":"))
             return false;
         while (c->at < c->end && *c->at == ' ')
