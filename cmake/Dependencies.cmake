@@ -32,7 +32,8 @@ add_library(dep_llhttp INTERFACE)
 target_include_directories(dep_llhttp SYSTEM INTERFACE "${LLHTTP_INCLUDE}")
 target_link_libraries(dep_llhttp INTERFACE "${LLHTTP_LIBRARY}")
 
-# Puts a shared yyjson from build/deps beside the program, where its RUNPATH ($ORIGIN) finds it.
+# Puts a shared yyjson from build/deps beside the program, where its RUNPATH ($ORIGIN) finds it, and
+# its name into O2O_BUNDLED_LIBRARY.
 function(o2o_bundle_shared target)
     if(NOT YYJSON_LIBRARY MATCHES "^${O2O_DEPS}.*\\.so$")
         return()
@@ -42,4 +43,5 @@ function(o2o_bundle_shared target)
         COMMAND ${CMAKE_COMMAND} -E copy_if_different "${real}"
                 "$<TARGET_FILE_DIR:${target}>/libyyjson.so.0"
         VERBATIM)
+    set(O2O_BUNDLED_LIBRARY "${real}" PARENT_SCOPE)
 endfunction()

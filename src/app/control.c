@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/banner.h"
+#include "app/notify.h"
 #include "app/worker.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -185,12 +186,15 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
         if (sig == SIGNAL_ENDED)
             return 0;
         if (sig == SIGHUP) {
+            notify_reloading();
             reload(c);
+            notify_ready();
             continue;
         }
         if (draining)
             return sig;
         draining = true;
+        notify_stopping();
         log_info("draining", LOG_STR("signal", str_z(sig == SIGINT ? "SIGINT" : "SIGTERM")),
                  LOG_INT("at_most_ms", c->snapshot->config->shutdown_timeout_ms));
         for (size_t i = 0; i < c->n_workers; i++)
@@ -214,6 +218,7 @@ int control_run(struct snapshot *snapshot)
     struct err_info info = {0};
     sigset_t signals;
 
+    notify_init();
     raise_descriptor_limit();
     set_budget();
     block_signals(&signals);
@@ -230,6 +235,7 @@ int control_run(struct snapshot *snapshot)
     log_start(STDOUT_FILENO);
     start_threads(&c);
     worker_post_look(c.workers[0]);
+    notify_ready();
 
     int killer = wait_for_end(&c, &signals);
     log_info("stopped", LOG_STR("how", str_z(killer == 0 ? "drained" : "at once")));
