@@ -2,9 +2,16 @@
 
 #include <sodium.h>
 
+static unsigned char tag_key[crypto_shorthash_siphashx24_KEYBYTES];
+
 enum err crypto_init(void)
 {
-    return sodium_init() < 0 ? ERR_SYSTEM : ERR_OK;
+    int rc = sodium_init();
+    if (rc < 0)
+        return ERR_SYSTEM;
+    if (rc == 0) // the first time: tags that were made must stay what they are
+        randombytes_buf(tag_key, sizeof(tag_key));
+    return ERR_OK;
 }
 
 /*
@@ -53,13 +60,15 @@ void crypto_random(void *out, size_t n)
 /* Draws up to `n` characters out of the block; returns how many those were. */
 static size_t draw_text(char *out, size_t n)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789??";
     size_t begin = stream.left, at = begin, i = 0;
     while (i < n && at > 0) {
-        // Six bits of a byte; the two values above the alphabet are passed over, not folded.
+        // Six bits of a byte; the two values above the alphabet are passed over, not folded: what
+        // is written for them is overwritten. Without a branch, as there is nothing to foresee.
         unsigned index = stream.bytes[--at] & 63;
-        if (index < sizeof(alphabet) - 1)
-            out[i++] = alphabet[index];
+        out[i] = alphabet[index];
+        i += index < 62;
     }
     stream.left = at;
     sodium_memzero(stream.bytes + at, begin - at);
@@ -84,6 +93,22 @@ bool crypto_digest_equal(const unsigned char a[CRYPTO_DIGEST_BYTES],
                          const unsigned char b[CRYPTO_DIGEST_BYTES])
 {
     return sodium_memcmp(a, b, CRYPTO_DIGEST_BYTES) == 0;
+}
+
+_Static_assert(CRYPTO_TAG_BYTES == crypto_shorthash_siphashx24_BYTES, "a whole hash");
+
+void crypto_tag(str s, unsigned char out[CRYPTO_TAG_BYTES])
+{
+    crypto_shorthash_siphashx24(out, (const unsigned char *)s.p, s.len, tag_key);
+}
+
+bool crypto_tag_equal(const unsigned char a[CRYPTO_TAG_BYTES],
+                      const unsigned char b[CRYPTO_TAG_BYTES])
+{
+    uint64_t x[2], y[2];
+    memcpy(x, a, sizeof(x));
+    memcpy(y, b, sizeof(y));
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 void crypto_wipe(void *p, size_t n)
