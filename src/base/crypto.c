@@ -57,31 +57,40 @@ void crypto_random(void *out, size_t n)
     sodium_memzero(stream.bytes + stream.left, n);
 }
 
-/* Draws up to `n` characters out of the block; returns how many those were. */
-static size_t draw_text(char *out, size_t n)
+/*
+ * Eight characters of eight bytes: the digits of a fraction to the base of 62, from the front. How
+ * often each comes differs by less than one part in 2^16 from how often it should.
+ */
+static void put_text(char out[8], const unsigned char bytes[8])
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789??";
-    size_t begin = stream.left, at = begin, i = 0;
-    while (i < n && at > 0) {
-        // Six bits of a byte; the two values above the alphabet are passed over, not folded: what
-        // is written for them is overwritten. Without a branch, as there is nothing to foresee.
-        unsigned index = stream.bytes[--at] & 63;
-        out[i] = alphabet[index];
-        i += index < 62;
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    uint64_t fraction;
+    memcpy(&fraction, bytes, sizeof(fraction));
+    for (size_t i = 0; i < 8; i++) {
+        unsigned __int128 product = (unsigned __int128)fraction * (sizeof(alphabet) - 1);
+        out[i] = alphabet[(size_t)(product >> 64)];
+        fraction = (uint64_t)product;
     }
-    stream.left = at;
-    sodium_memzero(stream.bytes + at, begin - at);
-    return i;
 }
 
 void crypto_random_text(char *out, size_t n)
 {
-    size_t i = draw_text(out, n);
-    while (i < n) {
-        refill();
-        i += draw_text(out + i, n - i);
+    unsigned char bytes[64];
+    char last[8];
+    while (n > 0) {
+        size_t piece = n < sizeof(bytes) ? n : sizeof(bytes);
+        size_t whole = piece / 8 * 8;
+        crypto_random(bytes, (piece + 7) / 8 * 8);
+        for (size_t i = 0; i < whole; i += 8)
+            put_text(out + i, bytes + i);
+        if (piece > whole) {
+            put_text(last, bytes + whole);
+            memcpy(out + whole, last, piece - whole);
+        }
+        out += piece;
+        n -= piece;
     }
+    crypto_wipe(bytes, sizeof(bytes));
 }
 
 void crypto_digest(str s, unsigned char out[CRYPTO_DIGEST_BYTES])
