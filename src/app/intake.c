@@ -14,7 +14,8 @@
 #include "core/address.h"
 #include "store/files.h"
 
-#define NOTES_MAX 20 // lines about single keys in the banner
+#define ARENA_PER_BYTE 18 // of a file: what keyfile_read() takes, and our copies
+#define NOTES_MAX      20 // lines about single keys in the banner
 
 const char *intake_refusal(void *arg, const struct url *url)
 {
@@ -49,7 +50,7 @@ static void intake_init(struct intake *in, const struct config *config, intake_s
 {
     *in = (struct intake){
         .config = config, .on_skip = on_skip, .arg = arg, .now_ms = clock_wall_ms()};
-    arena_init(&in->texts, INTAKE_FILE_MAX * (KEYFILE_ARENA_FACTOR + 2));
+    arena_init(&in->texts, INTAKE_FILE_MAX * ARENA_PER_BYTE);
 }
 
 static void intake_release(struct intake *in)
