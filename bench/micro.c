@@ -96,7 +96,6 @@ static void take_lines(str data)
 static void translate_body(void)
 {
     static const struct ollama_defaults defaults = {0};
-    const struct json *root;
     struct chat_request req;
     struct openai_fault fault;
     struct arena a;
@@ -105,9 +104,7 @@ static void translate_body(void)
     assert(room);
     memset(m.body.p + len, 0, JSON_PADDING);
     arena_init(&a, SCRATCH_BYTES);
-    enum err e = openai_body_parse(&a, m.body.p, len, &root, &fault);
-    assert(e == ERR_OK);
-    e = openai_chat_decode(&a, root, &req, &fault);
+    enum err e = openai_chat_read(&a, m.body.p, len, &req, &fault);
     assert(e == ERR_OK);
     ollama_chat_encode(&req, &defaults, &m.native);
     assert(buf_ok(&m.native));
