@@ -14,11 +14,8 @@
 #include "core/address.h"
 #include "store/files.h"
 
-enum {
-    NOTES_MAX = 20,              // lines about single keys in the banner
-    KEYFILE_BYTES_PER_BYTE = 16, // of a file that is read
-    COPIES = 2,                  // of its texts, rounded up
-};
+#define ARENA_PER_BYTE 18 // of a file: what keyfile_read() takes, and our copies
+#define NOTES_MAX      20 // lines about single keys in the banner
 
 const char *intake_refusal(void *arg, const struct url *url)
 {
@@ -53,7 +50,7 @@ static void intake_init(struct intake *in, const struct config *config, intake_s
 {
     *in = (struct intake){
         .config = config, .on_skip = on_skip, .arg = arg, .now_ms = clock_wall_ms()};
-    arena_init(&in->texts, INTAKE_FILE_MAX * (KEYFILE_BYTES_PER_BYTE + COPIES));
+    arena_init(&in->texts, INTAKE_FILE_MAX * ARENA_PER_BYTE);
 }
 
 static void intake_release(struct intake *in)

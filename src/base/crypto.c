@@ -3,9 +3,16 @@
 #include <assert.h>
 #include <sodium.h>
 
+static unsigned char tag_key[crypto_shorthash_siphashx24_KEYBYTES];
+
 enum err crypto_init(void)
 {
-    return sodium_init() < 0 ? ERR_SYSTEM : ERR_OK;
+    int rc = sodium_init();
+    if (rc < 0)
+        return ERR_SYSTEM;
+    if (rc == 0) // the first time: tags that were made must stay what they are
+        randombytes_buf(tag_key, sizeof(tag_key));
+    return ERR_OK;
 }
 
 /*
@@ -51,29 +58,40 @@ void crypto_random(void *out, size_t n)
     sodium_memzero(stream.bytes + stream.left, n);
 }
 
-/* Draws up to `n` characters out of the block; returns how many those were. */
-static size_t draw_text(char *out, size_t n)
+/*
+ * Eight characters of eight bytes: the digits of a fraction to the base of 62, from the front. How
+ * often each comes differs by less than one part in 2^16 from how often it should.
+ */
+static void put_text(char out[8], const unsigned char bytes[8])
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    size_t begin = stream.left, at = begin, i = 0;
-    while (i < n && at > 0) {
-        // Six bits of a byte; the two values above the alphabet are passed over, not folded.
-        unsigned index = stream.bytes[--at] & 63;
-        if (index < sizeof(alphabet) - 1)
-            out[i++] = alphabet[index];
+    uint64_t fraction;
+    memcpy(&fraction, bytes, sizeof(fraction));
+    for (size_t i = 0; i < 8; i++) {
+        unsigned __int128 product = (unsigned __int128)fraction * (sizeof(alphabet) - 1);
+        out[i] = alphabet[(size_t)(product >> 64)];
+        fraction = (uint64_t)product;
     }
-    stream.left = at;
-    sodium_memzero(stream.bytes + at, begin - at);
-    return i;
 }
 
 void crypto_random_text(char *out, size_t n)
 {
-    size_t i = draw_text(out, n);
-    while (i < n) {
-        refill();
-        i += draw_text(out + i, n - i);
+    unsigned char bytes[64];
+    char last[8];
+    while (n > 0) {
+        size_t piece = n < sizeof(bytes) ? n : sizeof(bytes);
+        size_t whole = piece / 8 * 8;
+        crypto_random(bytes, (piece + 7) / 8 * 8);
+        for (size_t i = 0; i < whole; i += 8)
+            put_text(out + i, bytes + i);
+        if (piece > whole) {
+            put_text(last, bytes + whole);
+            memcpy(out + whole, last, piece - whole);
+        }
+        out += piece;
+        n -= piece;
     }
+    crypto_wipe(bytes, sizeof(bytes));
 }
 
 void crypto_digest(str s, unsigned char out[CRYPTO_DIGEST_BYTES])
@@ -168,11 +186,27 @@ bool crypto_password_ok(const char hash[CRYPTO_PASSWORD_BYTES], str password)
 
 uint64_t crypto_hash64(const unsigned char key[CRYPTO_HASH_KEY_BYTES], str s)
 {
-    static_assert(CRYPTO_HASH_KEY_BYTES == crypto_shorthash_KEYBYTES, "of libsodium's size");
-    static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "of libsodium's size");
+    _Static_assert(CRYPTO_HASH_KEY_BYTES == crypto_shorthash_KEYBYTES, "of libsodium's size");
+    _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "of libsodium's size");
     uint64_t hash;
     crypto_shorthash((unsigned char *)&hash, (const unsigned char *)s.p, s.len, key);
     return hash;
+}
+
+_Static_assert(CRYPTO_TAG_BYTES == crypto_shorthash_siphashx24_BYTES, "a whole hash");
+
+void crypto_tag(str s, unsigned char out[CRYPTO_TAG_BYTES])
+{
+    crypto_shorthash_siphashx24(out, (const unsigned char *)s.p, s.len, tag_key);
+}
+
+bool crypto_tag_equal(const unsigned char a[CRYPTO_TAG_BYTES],
+                      const unsigned char b[CRYPTO_TAG_BYTES])
+{
+    uint64_t x[2], y[2];
+    memcpy(x, a, sizeof(x));
+    memcpy(y, b, sizeof(y));
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 void crypto_wipe(void *p, size_t n)

@@ -89,6 +89,19 @@ bool crypto_password_ok(const char hash[CRYPTO_PASSWORD_BYTES], str password);
  */
 uint64_t crypto_hash64(const unsigned char key[CRYPTO_HASH_KEY_BYTES], str s);
 
+#define CRYPTO_TAG_BYTES 16
+
+/*
+ * A keyed hash of `s` (SipHash-2-4, 128 bits), under a key that crypto_init() drew: whether two
+ * texts are equal, for this process alone. A fraction of what a digest costs, and as hard to hit
+ * for whoever does not know the key.
+ */
+void crypto_tag(str s, unsigned char out[CRYPTO_TAG_BYTES]);
+
+/* Compares two tags in time that does not depend on them. */
+bool crypto_tag_equal(const unsigned char a[CRYPTO_TAG_BYTES],
+                      const unsigned char b[CRYPTO_TAG_BYTES]);
+
 /* Overwrites memory that held a secret; never optimised away. */
 void crypto_wipe(void *p, size_t n);
 

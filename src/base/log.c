@@ -50,22 +50,18 @@ static inline void put(struct line *l, str s)
     size_t room = l->cap - l->len;
     size_t n = s.len < room ? s.len : room;
     if (n > 0)
-        memcpy(l->p + l->len, s.p, n);
+        str_copy(l->p + l->len, s.p, n);
     l->len += n;
 }
 
 static void put_int(struct line *l, int64_t value)
 {
-    char digits[21];
-    size_t n = sizeof(digits);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do {
-        digits[--n] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
+    char digits[DECIMAL_BYTES + 1];
+    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char *first = str_decimal(digits + sizeof(digits), size);
     if (value < 0)
-        digits[--n] = '-';
-    put(l, str_of(digits + n, sizeof(digits) - n));
+        *--first = '-';
+    put(l, str_of(first, (size_t)(digits + sizeof(digits) - first)));
 }
 
 static void put_escape(struct line *l, unsigned char c)
@@ -149,22 +145,21 @@ static void put_field(struct line *l, const struct log_field *f, enum log_format
 {
     if (f->kind == LOG_KIND_STR && f->text.p == NULL)
         return;
-    if (format == LOG_JSON) {
-        put(l, STR(",\""));
-        put(l, f->key);
-        put(l, STR("\":"));
-    } else {
-        put(l, STR(" "));
-        put(l, f->key);
-        put(l, STR("="));
-    }
+    put(l, f->lead[format]);
     put_value(l, f, format);
 }
 
 size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
                        const struct log_field *fields, size_t n)
 {
-    static const str levels[] = {STR_C("debug"), STR_C("info"), STR_C("warn"), STR_C("error")};
+    static const str levels[2][4] = {
+        [LOG_TEXT] = {STR_C(" level=debug event="),                 STR_C(" level=info event="),
+                      STR_C(" level=warn event="),                 STR_C(" level=error event=")},
+        [LOG_JSON] = {STR_C("\",\"level\":\"debug\",\"event\":\""),
+                      STR_C("\",\"level\":\"info\",\"event\":\""),
+                      STR_C("\",\"level\":\"warn\",\"event\":\""),
+                      STR_C("\",\"level\":\"error\",\"event\":\"")                             },
+    };
     str close = head->format == LOG_JSON ? STR("}\n") : STR("\n");
     struct line l = {.p = out, .cap = cap - close.len};
     char time[CLOCK_ISO_BYTES];
@@ -172,9 +167,7 @@ size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
 
     put(&l, head->format == LOG_JSON ? STR("{\"time\":\"") : STR("time="));
     put(&l, str_of(time, CLOCK_ISO_BYTES - 1));
-    put(&l, head->format == LOG_JSON ? STR("\",\"level\":\"") : STR(" level="));
-    put(&l, levels[head->level]);
-    put(&l, head->format == LOG_JSON ? STR("\",\"event\":\"") : STR(" event="));
+    put(&l, levels[head->format][head->level]);
     put(&l, str_z(head->event));
     if (head->format == LOG_JSON)
         put(&l, STR("\""));

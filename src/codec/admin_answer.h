@@ -21,7 +21,7 @@ enum {
     ADMIN_SENTENCE_MAX = 512, // bytes of an error's sentence
     ADMIN_INPUT_MAX = 120,    // bytes shown of a line that could not be read
     ADMIN_PART_MAX = 1000,    // keys, duplicates and errors listed of one import, each
-    ADMIN_KEY_BYTES = 8192,   // room that is enough for any key object
+    ADMIN_KEY_BYTES = 16384,  // room that is enough for any key object
 };
 
 /* A key as it shows. Times are milliseconds since 1970, 0: not known, which is null. */

@@ -38,7 +38,8 @@ struct chat_message {
 
 enum chat_value {
     CHAT_VALUE_INTEGER,
-    CHAT_VALUE_JSON, // written as it is
+    CHAT_VALUE_NUMBER, // its text, written as it is
+    CHAT_VALUE_JSON,   // written as it is
     CHAT_VALUE_TEXTS,
 };
 
@@ -47,6 +48,7 @@ struct chat_option {
     str name;
     enum chat_value kind;
     int64_t integer;
+    str number;
     const struct json *json;
     const str *texts;
     size_t n_texts;
@@ -64,6 +66,7 @@ struct chat_request {
     str model;
     const struct chat_message *messages;
     size_t n_messages;
+    str messages_json; // the native array, instead of the list; p NULL: the list holds them
     bool stream;
     bool include_usage;
 

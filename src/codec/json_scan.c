@@ -63,3 +63,28 @@ size_t json_string_run_on(str s)
 {
     return run(s, json_ends_string);
 }
+
+/* The number of bytes before the first that is ASCII, not UTF-8, or a line end. */
+static size_t foreign_run(str s)
+{
+    size_t i = 0;
+    while (i < s.len && (unsigned char)s.p[i] >= 0x80) {
+        size_t n = utf8_sequence(str_skip(s, i));
+        if (n == 0 || json_is_long_line_end(s.p + i, n))
+            break;
+        i += n;
+    }
+    return i;
+}
+
+size_t json_written_run(str s)
+{
+    size_t at = 0;
+    for (;;) {
+        at += json_plain_run(str_skip(s, at));
+        size_t n = foreign_run(str_skip(s, at));
+        if (n == 0)
+            return at;
+        at += n;
+    }
+}

@@ -404,19 +404,17 @@ enum err keyfile_read(struct arena *a, str text, const struct keytext_options *o
     keytext_init(&f.urls, a, (str){0}, options);
     buf_init(&f.name, KEYFILE_TEXT_BYTES);
     buf_init(&f.error, KEYFILE_TEXT_BYTES);
-    if (str_starts(text, STR("\xEF\xBB\xBF")))
-        text = str_skip(text, 3);
-
-    str head = str_trim_ws(text);
+    str plain = str_skip(text, str_starts(text, STR("\xEF\xBB\xBF")) ? 3 : 0);
+    str head = str_trim_ws(plain);
     if (str_starts(head, STR("{")) || str_starts(head, STR("["))) {
         const struct json *root = NULL;
-        enum err e = json_parse(a, text, JSON_TOLERANT, &root, info);
+        enum err e = json_parse(a, plain, JSON_TOLERANT, &root, info);
         if (e == ERR_OK)
             read_json(&f, root, ret);
         else
             keyfile_fail(&f, e);
-    } else if (keyfile_is_table(text)) {
-        keyfile_table(&f, text, ret);
+    } else if (keyfile_is_table(plain)) {
+        keyfile_table(&f, plain, ret);
     } else {
         *ret = KEYFILE_TEXT;
         read_text(&f, text);

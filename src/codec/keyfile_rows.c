@@ -291,8 +291,8 @@ static bool read_header(const struct csv *c, struct header *ret)
             }
         }
     }
-    bool has_key = ret->at[COLUMN_KEY] != SIZE_MAX || ret->at[COLUMN_CIPHER] != SIZE_MAX;
-    return has_key && known > 1;
+    bool is_cipher = ret->at[COLUMN_CIPHER] != SIZE_MAX;
+    return is_cipher || (ret->at[COLUMN_KEY] != SIZE_MAX && known > 1);
 }
 
 /* Opens the table by the first separator that makes sense of its header. */

@@ -119,6 +119,9 @@ enum err keytext_base_url(struct arena *a, str text, const struct keytext_option
     struct url u;
     arena_init(&scratch, URL_ARENA_BYTES);
     enum err e = url_parse(&scratch, text, &u, info);
+    if (e == ERR_OK &&
+        (str_find_char(u.path, ',') < u.path.len || str_find_char(u.path, ';') < u.path.len))
+        e = err_set(info, ERR_SYNTAX, "path holds ',' or ';'"); // no line could say it
     if (e == ERR_OK) {
         const char *refusal =
             options->check != NULL ? options->check(options->check_arg, &u) : NULL;

@@ -86,6 +86,10 @@ static void put_message(struct buf *out, const struct chat_message *m)
 
 static void put_messages(struct buf *out, const struct chat_request *req)
 {
+    if (req->messages_json.p != NULL) {
+        buf_append(out, req->messages_json);
+        return;
+    }
     buf_append_char(out, '[');
     for (size_t i = 0; i < req->n_messages; i++) {
         if (i > 0)
@@ -154,6 +158,9 @@ static void put_option(struct buf *out, const struct chat_option *o)
     switch (o->kind) {
     case CHAT_VALUE_INTEGER:
         buf_append_i64(out, o->integer);
+        break;
+    case CHAT_VALUE_NUMBER:
+        buf_append(out, o->number);
         break;
     case CHAT_VALUE_JSON:
         json_put_value(out, o->json);
@@ -277,7 +284,7 @@ static void put_stream(struct buf *out, bool stream)
 static void make_room(struct buf *out, const struct chat_request *req)
 {
     enum { FIXED = 512, PER_MESSAGE = 64 };
-    size_t room = FIXED;
+    size_t room = FIXED + req->messages_json.len;
     for (size_t i = 0; i < req->n_messages; i++) {
         const struct chat_message *m = &req->messages[i];
         room += PER_MESSAGE + m->content.len;

@@ -313,7 +313,7 @@ static enum err take_tokens(const struct job *j, bool list)
     size_t max = 1;
     for (size_t i = 0; list && i < j->text.len; i++)
         max += j->text.p[i] == ',';
-    struct config_digest *items = arena_new(j->a, struct config_digest, max);
+    struct config_tag *items = arena_new(j->a, struct config_tag, max);
     if (items == NULL)
         return err_set(j->why, ERR_TOO_LARGE, "holds too many tokens");
     size_t n = 0;
@@ -329,7 +329,7 @@ static enum err take_tokens(const struct job *j, bool list)
         enum err e = check_token(token, j->why);
         if (e != ERR_OK)
             return e;
-        crypto_digest(token, items[n++].bytes);
+        crypto_tag(token, items[n++].bytes);
     }
     if (n == 0)
         return err_set(j->why, ERR_SYNTAX, "holds no token");
