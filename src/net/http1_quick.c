@@ -193,6 +193,7 @@ static bool take_fields(struct cursor *c, enum http1_kind kind, struct http1_qui
             c->at++;
         if (!take_rest(c, &value) || !note_field(m, kind, name, value, &n_hosts))
             return false;
+        m->name_lengths |= http1_length_bit(name.len);
         ret->fields[m->n_fields++] = (struct http1_field){name, value};
     }
     return kind == HTTP1_REQUEST ? n_hosts == 1 : m->has_length != m->chunked;
