@@ -14,21 +14,6 @@ bool str_istarts(str s, str prefix)
     return true;
 }
 
-/* The same for a text of 4 to 15 bytes, in two words that overlap; a false alarm is no harm. */
-static bool may_hold_control(str s)
-{
-    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
-    uint64_t first = 0, last = 0;
-    size_t n = s.len >= 8 ? 8 : 4;
-    memset(&first, ' ', sizeof(first));
-    last = first;
-    memcpy(&first, s.p, n);
-    memcpy(&last, s.p + s.len - n, n);
-    first = (first - ones * 0x20) | (first + ones) | first;
-    last = (last - ones * 0x20) | (last + ones) | last;
-    return ((first | last) & tops) != 0;
-}
-
 static bool is_one_line_by_byte(str s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -39,14 +24,21 @@ static bool is_one_line_by_byte(str s)
     return true;
 }
 
+/* Tabs and what is no ASCII are false alarms: they need a closer look. */
+static inline bool may_hold_control(lanes v)
+{
+    return lanes_any((v < ' ') | (v == 0x7F));
+}
+
 bool str_is_one_line(str s)
 {
-    if (s.len < LANES)
-        return (s.len >= 4 && !may_hold_control(s)) || is_one_line_by_byte(s);
+    if (s.len == 0)
+        return true;
+    if (s.len <= LANES)
+        return !may_hold_control(lanes_gather(s.p, s.len)) || is_one_line_by_byte(s);
     for (size_t i = 0; i < s.len; i += LANES) {
-        // The last lanes may overlap those before. Tabs and what is no ASCII need a closer look.
-        lanes v = lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES));
-        if (lanes_any((v < ' ') | (v == 0x7F)))
+        // The last lanes may overlap those before.
+        if (may_hold_control(lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES))))
             return is_one_line_by_byte(s);
     }
     return true;
