@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/admin.h"
 #include "app/models.h"
 #include "app/relay.h"
 #include "base/clock.h"
@@ -12,7 +13,7 @@
 #include "core/trace.h"
 
 #define RANDOM_ID_CHARS 24
-#define FIELDS_MAX      16
+#define FIELDS_MAX      24
 
 str request_random_id(char out[REQUEST_RANDOM_ID_BYTES])
 {
@@ -83,6 +84,7 @@ void request_free(struct request *r)
 {
     relay_free(r->relay);
     models_wait_free(r->wait);
+    admin_call_free(r->admin);
     list_remove(&r->link);
     snapshot_release(r->snapshot);
     if (r->id.p != r->id_room)
@@ -131,6 +133,8 @@ size_t request_error_fields(const struct request *r, struct http1_field *fields,
     struct fields f;
     f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
+    if (r->admin != NULL)
+        f.n += admin_fields(r, f.items + f.n);
     add_common(&f, r);
     size_t n = f.n < max ? f.n : max;
     memcpy(fields, f.items, n * sizeof(*fields));
@@ -141,6 +145,29 @@ static void reply(struct request *r, int status, struct fields *f, str body)
 {
     add_common(f, r);
     exchange_reply(r->x, status, f->items, f->n, body);
+}
+
+static void add_all(struct fields *f, const struct http1_field *fields, size_t n)
+{
+    f->n = 0;
+    for (size_t i = 0; i < n; i++)
+        add(f, fields[i].name, fields[i].value);
+}
+
+void request_reply(struct request *r, int status, const struct http1_field *fields, size_t n,
+                   str body)
+{
+    struct fields f;
+    add_all(&f, fields, n);
+    reply(r, status, &f, body);
+}
+
+void request_begin(struct request *r, int status, const struct http1_field *fields, size_t n)
+{
+    struct fields f;
+    add_all(&f, fields, n);
+    add_common(&f, r);
+    exchange_begin(r->x, status, f.items, f.n);
 }
 
 void request_reply_json(struct request *r, int status, str body)

@@ -22,10 +22,17 @@
 #include "net/loop.h"
 #include "net/server.h"
 
+struct admin;
+struct keeper;
+struct keypool;
+
 /* What all workers of the process share. */
 struct program {
     struct upstream upstream;
-    uint64_t started_ms; // monotonic
+    struct admin *admin;
+    struct keeper *keeper;
+    struct keypool *keypool; // the keeper's
+    uint64_t started_ms;     // monotonic
     size_t n_workers;
     char pseudonym[16]; // ours in Via, with a random part; zero-terminated
 };

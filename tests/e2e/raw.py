@@ -6,6 +6,8 @@ import ssl
 import struct
 import time
 
+from stream_rules import ERROR_TYPES
+
 
 class Closed(Exception):
     """The server ended the connection where more was expected."""
@@ -45,6 +47,14 @@ class Response:
 
     def __repr__(self):
         return f"<{self.status} {self.reason} {self.fields} {self.body[:300]!r}>"
+
+
+watchers = []  # called with every answer that was read whole
+
+
+def seen(response):
+    for watch in watchers:
+        watch(response)
 
 
 class Client:
@@ -144,6 +154,7 @@ class Client:
         response.body += data
         if not data:
             response.complete = True
+            seen(response)
         return data
 
     def read_body(self, response, method="POST"):
@@ -154,11 +165,13 @@ class Client:
             assert response.header("Content-Length") is None
             while self.read_chunk(response):
                 pass
+            return response
         elif response.header("Content-Length") is not None:
             response.body = self.read_exactly(int(response.header("Content-Length")))
         else:
             response.body = self.read_to_end()
         response.complete = True
+        seen(response)
         return response
 
     def read_response(self, method="POST"):
@@ -224,9 +237,6 @@ def chat_request(stream=False, headers=(), **more):
 
 
 # ---- what every error and every stream must be ----
-
-ERROR_TYPES = {"invalid_request_error", "rate_limit_error", "server_error", "upstream_error"}
-
 
 def check_error_object(error):
     assert set(error) == {"message", "type", "param", "code"}, error

@@ -1,5 +1,7 @@
 """What an operator's system needs: installed files, the unit, the manual, the health check."""
 
+import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -97,6 +99,62 @@ def test_unit_is_accepted_and_tight(installed):
     done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=20", unit],
                           capture_output=True, env=env)
     assert done.returncode == 0, done.stdout.decode()[-2000:]
+
+
+# ---- the container's files; scripts/check-image builds and runs them ----
+
+@pytest.fixture(scope="module")
+def check_image():
+    loader = importlib.machinery.SourceFileLoader("check_image", str(TREE / "scripts/check-image"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("check_image", loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_dockerfile_and_compose_file_keep_the_rules():
+    done = subprocess.run([TREE / "scripts/check-image", "--lint"], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("line, replacement", [
+    ("USER 10001:10001", "USER root"),
+    ("USER 10001:10001", ""),
+    ("FROM debian:trixie-slim\n", "FROM debian:latest\n"),
+    ("FROM debian:trixie-slim\n", "FROM debian\n"),
+    ("EXPOSE 3000", "EXPOSE 70000"),
+    ("WORKDIR /data", "WORKDIR data"),
+    ('ENTRYPOINT ["/usr/bin/ollama2openai"]', "ENTRYPOINT /usr/bin/ollama2openai"),
+    ('ENTRYPOINT ["/usr/bin/ollama2openai"]', ""),
+    ("VOLUME /data", "ADD https://example.com/x /x"),
+    ("RUN scripts/setup build", "RUN apt-get install --yes gcc"),
+    ("RUN scripts/setup build", "RUN cd /src && make"),
+])
+def test_dockerfile_rules_see_a_bad_line(check_image, line, replacement):
+    text = (TREE / "Dockerfile").read_text()
+    assert list(check_image.lint(check_image.read_dockerfile(text))) == []
+    assert line in text
+    bad = text.replace(line, replacement)
+    assert len(list(check_image.lint(check_image.read_dockerfile(bad)))) == 1
+
+
+def test_compose_file_hands_every_setting_on(check_image, binary, tmp_path):
+    """All of them but where the data and the listener are, which the file itself decides."""
+    compose = (TREE / "docker-compose.yml").read_text()
+    _, out = run(binary, "--check-config", cwd=tmp_path)
+    names = {line.split("=")[0] for line in out.splitlines()} - {"PORT", "HOST", "DATA_DIR"}
+    env = check_image.compose_environment(compose, {name: f"of {name}" for name in names})
+    assert env == {name: f"of {name}" for name in names}
+    assert "${HOST:-0.0.0.0}:${PORT:-3000}:3000" in compose
+
+
+def test_compose_file_starts_with_a_password_alone(check_image, binary, tmp_path):
+    """What is not set arrives empty, which counts as not set; no password is a sentence."""
+    compose = (TREE / "docker-compose.yml").read_text()
+    env = check_image.compose_environment(compose, {"ADMIN_PASSWORD": "correct horse"})
+    status, out = run(binary, "--check-config", cwd=tmp_path, **env)
+    assert status == 0, out
+    with pytest.raises(check_image.Failure, match="set ADMIN_PASSWORD"):
+        check_image.compose_environment(compose, {"ADMIN_PASSWORD": ""})
 
 
 # ---- --healthcheck ----
