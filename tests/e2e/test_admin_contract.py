@@ -72,8 +72,8 @@ def test_many_keys(ask):
         assert done[field] == dry[field]
     ids = [key["id"] for key in done["added"]]
 
-    found = ask.ok("GET", "/keys?status=ready&sort=-added&offset=1&limit=1")
-    assert found["total"] == 2 and [key["id"] for key in found["keys"]] == [ids[0]]
+    found = ask.ok("GET", "/keys?status=ready&sort=added&offset=1&limit=1")
+    assert found["total"] == 2 and [key["id"] for key in found["keys"]] == [ids[1]]
     assert ask.ok("POST", "/keys/bulk", {"ids": ids, "action": "disable"})["count"] == 2
     assert ask.ok("GET", "/keys")["summary"]["disabled"] == 2
     enable = {"filter": {"status": "disabled"}, "action": "enable"}
