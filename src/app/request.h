@@ -43,6 +43,8 @@ struct request {
     str model;                 // owned; p NULL: none
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
+    uint64_t first_ms;         // when the first useful thing was there; UINT64_MAX: none yet
+    bool streaming;            // a stream of events has begun
     int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
@@ -67,8 +69,9 @@ void request_reply(struct request *r, int status, const struct http1_field *fiel
 /* Begins one of unknown length. */
 void request_begin(struct request *r, int status, const struct http1_field *fields, size_t n);
 
-/* Sends JSON. */
+/* Sends JSON, or text of another type. */
 void request_reply_json(struct request *r, int status, str body);
+void request_reply_text(struct request *r, int status, str content_type, str body);
 
 /* Further headers of an answer. */
 struct reply_extras {
@@ -102,7 +105,10 @@ void request_reply_preflight(struct request *r, const struct cors_headers *heade
 /* Begins a stream of server-sent events. */
 void request_begin_stream(struct request *r);
 
-/* Writes the access line. */
+/* Notes that the first useful thing of an answer is there, for the metrics. */
+void request_note_first(struct request *r);
+
+/* Writes the access line, and counts the request. */
 void request_log(const struct request *r, enum exchange_end how);
 
 #endif

@@ -18,11 +18,14 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
+#include "core/metrics.h"
 #include "net/client.h"
 #include "net/loop.h"
 #include "net/server.h"
 
 struct admin;
+
+struct worker;
 
 /* What all workers of the process share. */
 struct program {
@@ -30,7 +33,8 @@ struct program {
     struct admin *admin;
     uint64_t started_ms; // monotonic
     size_t n_workers;
-    char pseudonym[16]; // ours in Via, with a random part; zero-terminated
+    struct worker **workers; // borrowed; all of them, once the first one runs
+    char pseudonym[16];      // ours in Via, with a random part; zero-terminated
 };
 
 struct worker {
@@ -40,6 +44,8 @@ struct worker {
     struct server *server;
     struct client *client;
     void (*on_ended)(struct worker *w); // called on the worker's thread, last of all
+
+    struct metrics metrics; // written by this worker's thread, read by any
 
     // this worker's thread only
     struct snapshot *snapshot; // a counted reference

@@ -55,7 +55,6 @@ struct metrics {
     metrics_count answer_tokens;
     metrics_count open_requests;
     metrics_count open_streams;
-    metrics_count open_connections;
     struct metrics_verdict verdicts[METRICS_VERDICTS_MAX];
 };
 
