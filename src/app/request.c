@@ -92,6 +92,7 @@ void request_free(struct request *r)
     drop(r, &r->model);
     drop(r, &r->origin);
     drop(r, &r->caller);
+    drop(r, &r->attempts);
     pool_give(pool_of(r), r, sizeof(*r));
 }
 
@@ -103,6 +104,17 @@ void request_set_model(struct request *r, str model)
 void request_set_origin(struct request *r, str origin)
 {
     r->origin = keep(r, origin);
+}
+
+bool request_shows_attempts(const struct request *r)
+{
+    return r->snapshot->config->debug_headers || r->by_admin;
+}
+
+void request_set_attempts(struct request *r, str path)
+{
+    drop(r, &r->attempts);
+    r->attempts = keep(r, path);
 }
 
 /* Fields of one answer, gathered on the stack. */
@@ -120,6 +132,8 @@ static void add(struct fields *f, str name, str value)
 static void add_common(struct fields *f, const struct request *r)
 {
     add(f, STR("X-Request-Id"), r->id);
+    if (r->attempts.len > 0)
+        add(f, STR("X-Attempts"), r->attempts);
     if (r->origin.p == NULL)
         return;
     struct cors_headers cors;
@@ -134,7 +148,7 @@ size_t request_error_fields(const struct request *r, struct http1_field *fields,
     f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
     if (r->admin != NULL)
-        f.n += admin_fields(r, f.items + f.n);
+        f.n += admin_fields(r, STR("no-store"), f.items + f.n);
     add_common(&f, r);
     size_t n = f.n < max ? f.n : max;
     memcpy(fields, f.items, n * sizeof(*fields));
@@ -250,6 +264,7 @@ void request_begin_stream(struct request *r)
     exchange_begin(r->x, 200, f.items, f.n);
     exchange_drop_request(r->x);
     drop(r, &r->origin);
+    drop(r, &r->attempts);
 }
 
 static const char *end_word(const struct request *r, enum exchange_end how)

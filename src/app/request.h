@@ -43,6 +43,7 @@ struct request {
     str model;                 // owned; p NULL: none
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
+    str attempts;              // owned: X-Attempts of the answer; p NULL: none
     int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
@@ -66,6 +67,11 @@ void request_reply(struct request *r, int status, const struct http1_field *fiel
 
 /* Begins one of unknown length. */
 void request_begin(struct request *r, int status, const struct http1_field *fields, size_t n);
+/* Whether the caller shall see X-Attempts. */
+bool request_shows_attempts(const struct request *r);
+
+/* Keeps a copy of the path of attempts for the answer's head. */
+void request_set_attempts(struct request *r, str path);
 
 /* Sends JSON. */
 void request_reply_json(struct request *r, int status, str body);
