@@ -4,7 +4,7 @@ add_executable(bench_load EXCLUDE_FROM_ALL
     bench/load.c bench/answer.c bench/ask.c bench/proc.c bench/tool.c)
 target_link_libraries(bench_load PRIVATE o2o_options dep_openssl m)
 
-add_executable(bench_upstream EXCLUDE_FROM_ALL bench/upstream.c bench/tool.c)
+add_executable(bench_upstream EXCLUDE_FROM_ALL bench/upstream.c bench/ask.c bench/tool.c)
 target_link_libraries(bench_upstream PRIVATE o2o_options dep_openssl)
 
 add_executable(bench_micro EXCLUDE_FROM_ALL bench/micro.c bench/ask.c bench/tool.c)

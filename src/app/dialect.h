@@ -44,6 +44,7 @@ struct native {
     struct arena *scratch; // empty; what is decoded may live here
     str error;             // NATIVE_ERROR: its sentence, in the scratch arena
     struct err_info info;  // NATIVE_MALFORMED: why
+    uint64_t tokens;       // NATIVE_FINISHED: of prompt and answer
 };
 
 enum native_step {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/admin.h"
 #include "app/models.h"
 #include "app/relay.h"
 #include "base/clock.h"
@@ -12,7 +13,7 @@
 #include "core/trace.h"
 
 #define RANDOM_ID_CHARS 24
-#define FIELDS_MAX      16
+#define FIELDS_MAX      24
 
 str request_random_id(char out[REQUEST_RANDOM_ID_BYTES])
 {
@@ -83,6 +84,7 @@ void request_free(struct request *r)
 {
     relay_free(r->relay);
     models_wait_free(r->wait);
+    admin_call_free(r->admin);
     list_remove(&r->link);
     snapshot_release(r->snapshot);
     if (r->id.p != r->id_room)
@@ -90,6 +92,7 @@ void request_free(struct request *r)
     drop(r, &r->model);
     drop(r, &r->origin);
     drop(r, &r->caller);
+    drop(r, &r->attempts);
     pool_give(pool_of(r), r, sizeof(*r));
 }
 
@@ -101,6 +104,17 @@ void request_set_model(struct request *r, str model)
 void request_set_origin(struct request *r, str origin)
 {
     r->origin = keep(r, origin);
+}
+
+bool request_shows_attempts(const struct request *r)
+{
+    return r->snapshot->config->debug_headers || r->by_admin;
+}
+
+void request_set_attempts(struct request *r, str path)
+{
+    drop(r, &r->attempts);
+    r->attempts = keep(r, path);
 }
 
 /* Fields of one answer, gathered on the stack. */
@@ -118,6 +132,8 @@ static void add(struct fields *f, str name, str value)
 static void add_common(struct fields *f, const struct request *r)
 {
     add(f, STR("X-Request-Id"), r->id);
+    if (r->attempts.len > 0)
+        add(f, STR("X-Attempts"), r->attempts);
     if (r->origin.p == NULL)
         return;
     struct cors_headers cors;
@@ -131,6 +147,8 @@ size_t request_error_fields(const struct request *r, struct http1_field *fields,
     struct fields f;
     f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
+    if (r->admin != NULL)
+        f.n += admin_fields(r, STR("no-store"), f.items + f.n);
     add_common(&f, r);
     size_t n = f.n < max ? f.n : max;
     memcpy(fields, f.items, n * sizeof(*fields));
@@ -141,6 +159,29 @@ static void reply(struct request *r, int status, struct fields *f, str body)
 {
     add_common(f, r);
     exchange_reply(r->x, status, f->items, f->n, body);
+}
+
+static void add_all(struct fields *f, const struct http1_field *fields, size_t n)
+{
+    f->n = 0;
+    for (size_t i = 0; i < n; i++)
+        add(f, fields[i].name, fields[i].value);
+}
+
+void request_reply(struct request *r, int status, const struct http1_field *fields, size_t n,
+                   str body)
+{
+    struct fields f;
+    add_all(&f, fields, n);
+    reply(r, status, &f, body);
+}
+
+void request_begin(struct request *r, int status, const struct http1_field *fields, size_t n)
+{
+    struct fields f;
+    add_all(&f, fields, n);
+    add_common(&f, r);
+    exchange_begin(r->x, status, f.items, f.n);
 }
 
 void request_reply_json(struct request *r, int status, str body)
@@ -223,6 +264,7 @@ void request_begin_stream(struct request *r)
     exchange_begin(r->x, 200, f.items, f.n);
     exchange_drop_request(r->x);
     drop(r, &r->origin);
+    drop(r, &r->attempts);
 }
 
 static const char *end_word(const struct request *r, enum exchange_end how)

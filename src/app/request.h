@@ -23,6 +23,7 @@
 #include "core/target.h"
 #include "net/server.h"
 
+struct admin_call;
 struct models_wait;
 struct relay;
 
@@ -36,14 +37,17 @@ struct request {
     struct list link;          // in worker->requests
     struct relay *relay;       // owned; NULL unless an upstream is involved
     struct models_wait *wait;  // owned; NULL: it waits for nothing of models.c
+    struct admin_call *admin;  // owned; NULL unless it is for /admin
     const char *why;           // static: what ended it, for the log; NULL: nothing special
     str id;                    // in id_room, or owned
     str model;                 // owned; p NULL: none
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
+    str attempts;              // owned: X-Attempts of the answer; p NULL: none
     int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
+    bool by_admin;                         // a caller of /v1 with an admin session
     char id_room[REQUEST_RANDOM_ID_BYTES]; // of an id of our own
 };
 
@@ -56,6 +60,18 @@ void request_free(struct request *r);
 /* Keep a copy for the log, cut to whole characters; and of the Origin that CORS headers name. */
 void request_set_model(struct request *r, str model);
 void request_set_origin(struct request *r, str origin);
+
+/* Sends an answer with these fields and what all answers have. */
+void request_reply(struct request *r, int status, const struct http1_field *fields, size_t n,
+                   str body);
+
+/* Begins one of unknown length. */
+void request_begin(struct request *r, int status, const struct http1_field *fields, size_t n);
+/* Whether the caller shall see X-Attempts. */
+bool request_shows_attempts(const struct request *r);
+
+/* Keeps a copy of the path of attempts for the answer's head. */
+void request_set_attempts(struct request *r, str path);
 
 /* Sends JSON. */
 void request_reply_json(struct request *r, int status, str body);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "app/admin.h"
 #include "app/learn.h"
 #include "app/models.h"
 #include "app/relay.h"
@@ -10,6 +11,7 @@
 #include "app/status.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/admin_answer.h"
 #include "core/auth.h"
 #include "core/trace.h"
 #include "net/budget.h"
@@ -50,16 +52,28 @@ static bool came_by_tls(const struct gate *g)
            str_ieq(http1_find(g->m, STR("x-forwarded-proto")), STR("https"));
 }
 
+/* A token of the admin side's lets its holder in as any caller's does. */
+static bool is_admin_token(const struct gate *g, const struct auth_headers *headers)
+{
+    struct admin *admin = g->r->worker->program->admin;
+    return admin_is_caller(admin, auth_bearer(headers->authorization)) ||
+           admin_is_caller(admin, headers->x_api_key) || admin_is_caller(admin, headers->api_key);
+}
+
 static void judge_caller(struct gate *g)
 {
     struct auth_headers headers = auth_headers(g->m);
     g->auth = auth_check(g->config, &headers);
+    g->r->by_admin = is_admin_token(g, &headers);
+    if (g->r->by_admin)
+        g->auth = AUTH_OK;
     g->origin = http1_find(g->m, STR("origin"));
     struct cors_query query = {.origin = g->origin,
                                .host = http1_find(g->m, STR("host")),
                                .tls = came_by_tls(g),
                                .tokens_set = g->config->api_tokens.n > 0,
-                               .bearer_valid = auth_bearer_valid(g->config, g->auth)};
+                               .bearer_valid =
+                                   g->r->by_admin || auth_bearer_valid(g->config, g->auth)};
     g->cors = cors_decide(&g->config->cors, &query);
     if (g->cors == CORS_ALLOW && route_info(g->target.route)->cors) {
         request_set_origin(g->r, g->origin);
@@ -119,7 +133,7 @@ static void refuse_token(struct gate *g)
 /* Routes that have a name already, and no answer yet, are as unknown as all others. */
 static bool is_served(enum route route)
 {
-    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS && route != ROUTE_ADMIN;
+    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -178,6 +192,10 @@ static void on_head(void *app, struct exchange *x)
     arena_reset(&w->scratch);
     enum err e = target_parse(&w->scratch, g.m->target, &g.target, &info);
     r->route = g.target.route;
+    if (e == ERR_OK && r->route == ROUTE_ADMIN) {
+        admin_on_head(r, g.target.path);
+        return;
+    }
     judge_caller(&g);
     if (e != ERR_OK) {
         exchange_close_after(x);
@@ -223,6 +241,9 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_MODEL:
         models_reply_one(r);
         break;
+    case ROUTE_ADMIN:
+        admin_on_request(r);
+        break;
     default:
         assert(!"gate_closes() lets nothing else in");
     }
@@ -237,6 +258,8 @@ static void on_drain(void *app, struct exchange *x)
     struct request *r = exchange_data(x);
     if (r->relay != NULL)
         relay_resume(r->relay);
+    else if (r->admin != NULL)
+        admin_on_drain(r);
 }
 
 static void on_end(void *app, struct exchange *x, enum exchange_end how)
@@ -267,7 +290,10 @@ static void on_refuse(void *app, struct exchange *x, struct server_refusal *refu
     struct request *r = x != NULL ? exchange_data(x) : NULL;
     struct openai_fault fault =
         openai_fault(fault_of_status(refusal->status), STR(""), str_z(refusal->why));
-    openai_error_body(&refusal->body, &fault);
+    if (r != NULL && r->admin != NULL)
+        admin_put_error(&refusal->body, fault.message);
+    else
+        openai_error_body(&refusal->body, &fault);
     if (r != NULL) {
         r->why = "refused";
         refusal->n_fields = request_error_fields(r, refusal->fields, SERVER_REFUSAL_FIELDS);

@@ -14,11 +14,11 @@ str auth_bearer(str authorization)
 /* Compares with every token, so that the time does not tell which one it equals. */
 static bool is_known(const struct config_tokens *tokens, str presented)
 {
-    unsigned char digest[CRYPTO_DIGEST_BYTES];
-    crypto_digest(presented, digest);
+    unsigned char tag[CRYPTO_TAG_BYTES];
+    crypto_tag(presented, tag);
     unsigned found = 0;
     for (size_t i = 0; i < tokens->n; i++)
-        found |= crypto_digest_equal(digest, tokens->items[i].bytes);
+        found |= crypto_tag_equal(tag, tokens->items[i].bytes);
     return found != 0;
 }
 

@@ -214,6 +214,12 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
 /* Leases one certain key, whatever its state, for a check. False: there is no such key. */
 bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret);
 
+/*
+ * Leases a key of one host to ask it something that costs nothing: a ready one, or whichever is
+ * due for a trial. False: none is.
+ */
+bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, struct lease *ret);
+
 /* Takes the key's host out of this search: it lacks the model, or cannot be reached. */
 void key_search_skip_host(struct key_search *s, const struct lease *lease);
 

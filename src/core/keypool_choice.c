@@ -455,3 +455,22 @@ bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret)
     pthread_mutex_unlock(&p->mutex);
     return slot != NO_SLOT;
 }
+
+bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, struct lease *ret)
+{
+    struct key *k = NULL;
+    pthread_mutex_lock(&p->mutex);
+    struct host *h = host < p->n_hosts ? p->hosts[host] : NULL;
+    if (h != NULL && (!h->cooling || (h->until_ms <= now_ms && !h->trial_out))) {
+        host_expire(p, h, EXPIRE_AT_ONCE, now_ms);
+        // Requests take their turns by the cursor: a question of our own must not move it.
+        uint32_t from = h->n_places > 0 ? (uint32_t)keypool_random(p, h->n_places) : 0;
+        uint32_t place = ready_set_next(&h->ready, from);
+        if (place != READY_SET_NONE)
+            k = key_at(p, h->slots[place]);
+    }
+    if (k != NULL)
+        lease_key(p, k, h->cooling, ret);
+    pthread_mutex_unlock(&p->mutex);
+    return k != NULL;
+}

@@ -64,6 +64,24 @@ static void test_crypto__digests_tell_texts_apart(void **state)
     assert_false(crypto_digest_equal(a, b));
 }
 
+static void test_crypto__tags_tell_texts_apart(void **state)
+{
+    (void)state;
+    unsigned char a[CRYPTO_TAG_BYTES];
+    unsigned char b[CRYPTO_TAG_BYTES];
+    crypto_tag(STR("token"), a);
+    assert_int_equal(crypto_init(), ERR_OK); // again: what was tagged stays so
+    crypto_tag(STR("token"), b);
+    assert_true(crypto_tag_equal(a, b));
+    crypto_tag(STR("tokem"), b);
+    assert_false(crypto_tag_equal(a, b));
+    for (size_t i = 0; i < sizeof(a); i++) {
+        memcpy(b, a, sizeof(b));
+        b[i] ^= 1;
+        assert_false(crypto_tag_equal(a, b)); // every byte counts
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -71,6 +89,7 @@ int main(void)
         cmocka_unit_test(test_crypto__no_piece_comes_twice),
         cmocka_unit_test(test_crypto__short_hashes_are_siphash),
         cmocka_unit_test(test_crypto__digests_tell_texts_apart),
+        cmocka_unit_test(test_crypto__tags_tell_texts_apart),
     };
     return crypto_init() != ERR_OK || cmocka_run_group_tests(tests, NULL, NULL);
 }
