@@ -106,6 +106,18 @@ static void test_keypool__does_not_make_up_for_time_away(void **state)
     bench_free(b);
 }
 
+static void test_keypool__stays_even_for_ever(void **state)
+{
+    struct bench *b = bench_of(1);
+    struct counts counts = {{0}};
+    (void)state;
+    add_key(b->p, 2, HOST_B);
+    add_key(b->p, 3, HOST_B);
+    run(b, M, 3 * 70000, &counts); // more rounds than a host's time counts to
+    assert_even(&counts, 1, 3, 1);
+    bench_free(b);
+}
+
 static void test_keypool__takes_random_places(void **state)
 {
     enum { KEYS = 400 };
@@ -424,6 +436,38 @@ static void test_keypool__keeps_to_the_order_before_eight_refusals(void **state)
     bench_free(b);
 }
 
+/* Whether key 1 is the ninth of a request whose first eight keys are refused by `v`. */
+static bool comes_ninth(struct bench *b, struct verdict v, uint64_t now_ms)
+{
+    struct key_search s = {0};
+    struct lease lease;
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pick(b, &s, now_ms, &lease), PICK_KEY);
+        assert_true(lease.key_id != 1); // its place is a later one: the seed is fixed
+        keypool_report_failure(b->p, &lease, M, &v, now_ms);
+    }
+    assert_int_equal(pick(b, &s, now_ms, &lease), PICK_KEY);
+    keypool_release(b->p, &lease, now_ms);
+    key_search_release(&s);
+    return lease.key_id == 1;
+}
+
+static void test_keypool__knows_who_answered_and_was_not_refused_since(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(300);
+    succeed(b, 1, T0);
+    assert_true(comes_ninth(b, V_REFUSED, T0));
+    report(b, 1, V_REFUSED, T0);
+    keypool_expire(b->p, T0 + HOUR); // it may be asked again, and does not come first
+    assert_false(comes_ninth(b, V_REFUSED, T0 + HOUR));
+    bench_free(b);
+    b = bench_of(300);
+    succeed(b, 1, T0);
+    assert_false(comes_ninth(b, V_SIGNIN, T0)); // no subscription was refused
+    bench_free(b);
+}
+
 static str model_name(char *out, size_t size, unsigned i)
 {
     return str_of(out, (size_t)snprintf(out, size, "model-%u", i));
@@ -615,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_keypool__gives_each_key_one_share),
         cmocka_unit_test(test_keypool__stays_even_while_keys_come_and_go),
         cmocka_unit_test(test_keypool__does_not_make_up_for_time_away),
+        cmocka_unit_test(test_keypool__stays_even_for_ever),
         cmocka_unit_test(test_keypool__takes_random_places),
         cmocka_unit_test(test_keypool__hands_out_no_key_twice_to_one_request),
         cmocka_unit_test(test_keypool__hands_out_so_many_keys_and_no_more),
@@ -629,6 +674,7 @@ int main(void)
         cmocka_unit_test(test_keypool__waits_ten_minutes_for_a_signin),
         cmocka_unit_test(test_keypool__asks_keys_that_have_answered_after_eight_refusals),
         cmocka_unit_test(test_keypool__keeps_to_the_order_before_eight_refusals),
+        cmocka_unit_test(test_keypool__knows_who_answered_and_was_not_refused_since),
         cmocka_unit_test(test_keypool__drops_the_least_used_of_its_model_sets),
         cmocka_unit_test(test_keypool__keeps_refusals_apart_as_keys_come_and_go),
         cmocka_unit_test(test_keypool__says_when_the_first_limit_is_over),

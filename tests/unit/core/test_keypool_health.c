@@ -56,8 +56,11 @@ static void test_keypool__takes_marks_back_when_it_brakes(void **state)
     assert_int_equal(look(b, 5).v.life.state, KEY_IS_READY);
     assert_int_equal(last_move(b)->key_id, 0); // the log says once that it is the host
     assert_int_equal(last_move(b)->cause, CAUSE_BRAKE);
-    keypool_reset_all(b->p, T0);
-    report(b, 4, V_RESET, T0); // its run was taken back as well
+    struct lease lease;
+    take(b, T0 + 6000, &lease);
+    keypool_report_failure(b->p, &lease, M, &V_NOTHING, T0 + 6000);
+    assert_false(host_at(b, 0).cooling);
+    report(b, 4, V_RESET, T0 + 6000); // its run was taken back as well
     assert_int_equal(state_of(b, 4), KEY_IS_READY);
     bench_free(b);
 }
@@ -496,6 +499,9 @@ static void test_keypool__counts_probes_for_host_and_brake(void **state)
         answer_probe(b, &lease, PROBE_FAILED, T0);
     }
     assert_int_equal(host_at(b, 0).cause, CAUSE_CONNECT);
+    assert_true(keypool_acquire_id(b->p, 3, &lease));
+    answer_probe(b, &lease, PROBE_REFUSED, T0); // who refuses answers
+    assert_false(host_at(b, 0).cooling);
     keypool_reset_all(b->p, T0);
     for (uint64_t id = 1; id <= 20; id++) { // the service forgot all keys
         assert_true(keypool_acquire_id(b->p, id, &lease));
