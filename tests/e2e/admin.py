@@ -1,6 +1,7 @@
 """A client of the admin side, as a script (bearer) or as a browser (cookie, X-CSRF)."""
 
 import openapi
+import openapi
 import raw
 
 PASSWORD = "a password of tests"
