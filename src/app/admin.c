@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/admin_call.h"
 #include "app/admin_gate.h"
-#include "app/admin_private.h"
+#include "app/admin_stream.h"
+#include "app/admin_work.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "core/auth.h"
@@ -16,6 +18,20 @@ static const struct admin_row ROWS[] = {
     {HTTP1_POST, STR_C("/admin/login"),       admin_login,   ADMIN_SMALL_BODY, ADMIN_ANYBODY},
     {HTTP1_POST, STR_C("/admin/logout"),      admin_logout,  ADMIN_SMALL_BODY, ADMIN_SESSION},
     {HTTP1_GET,  STR_C("/admin/api/session"), admin_session, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_GET, STR_C("/admin/api/keys"), admin_keys_list, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_POST, STR_C("/admin/api/keys"), admin_keys_add, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/keys"), admin_keys_delete_all, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_POST, STR_C("/admin/api/keys/batch"), admin_keys_batch, ADMIN_LARGE_BODY, ADMIN_SESSION},
+    {HTTP1_POST, STR_C("/admin/api/keys/bulk"), admin_keys_bulk, ADMIN_LARGE_BODY, ADMIN_SESSION},
+    {HTTP1_POST, STR_C("/admin/api/keys/export"), admin_keys_export, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_POST, STR_C("/admin/api/keys/reset-health"), admin_keys_reset_health, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_PATCH, STR_C("/admin/api/keys/:id"), admin_keys_patch, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/keys/:id"), admin_keys_delete, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_POST, STR_C("/admin/api/keys/:id/toggle"), admin_keys_toggle, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_GET, STR_C("/admin/api/jobs/:id"), admin_job_get, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/jobs/:id"), admin_job_delete, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_GET, STR_C("/admin/api/stats"), admin_stats, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_GET, STR_C("/admin/api/backup"), admin_backup, ADMIN_SMALL_BODY, ADMIN_SESSION},
 };
 // clang-format on
 
@@ -43,15 +59,24 @@ enum err admin_new(const struct config *config, struct admin **ret, struct err_i
         free(admin);
         return e;
     }
+    admin->jobs = jobs_new();
     *ret = admin;
     return ERR_OK;
+}
+
+void admin_stop(struct admin *admin)
+{
+    if (admin == NULL)
+        return;
+    admin_auth_free(admin->auth);
+    admin->auth = NULL;
 }
 
 void admin_free(struct admin *admin)
 {
     if (admin == NULL)
         return;
-    admin_auth_free(admin->auth);
+    jobs_free(admin->jobs);
     free(admin);
 }
 
@@ -71,6 +96,10 @@ void admin_call_free(struct admin_call *c)
         return;
     if (c->try != NULL)
         admin_try_leave(c->try);
+    admin_work_leave(c->work);
+    admin_stream_leave(c->stream);
+    if (c->release_arg != NULL)
+        c->release_arg(c->arg);
     free(c);
 }
 
@@ -175,6 +204,22 @@ bool call_is_encrypted(const struct admin_call *c)
            str_ieq(http1_find(exchange_message(r->x), STR("x-forwarded-proto")), STR("https"));
 }
 
+bool call_try_password(struct admin_call *c, str password, admin_try_fn *fn)
+{
+    struct sockaddr_storage addr;
+    uint64_t wait_ms;
+    call_address(c, &addr);
+    struct admin_try_setup setup = {.password = password,
+                                    .addr = (const struct sockaddr *)&addr,
+                                    .loop = c->r->worker->loop,
+                                    .fn = fn,
+                                    .arg = c};
+    c->try = admin_auth_try(admin_of(c)->auth, &setup, &wait_ms);
+    if (c->try == NULL)
+        call_refuse_try(c, wait_ms);
+    return c->try != NULL;
+}
+
 static void refuse_credential(struct admin_call *c, const char *why)
 {
     c->r->why = why;
@@ -212,22 +257,6 @@ static void on_bearer_checked(void *arg, bool right, uint64_t generation)
         dispatch(c);
 }
 
-static bool start_check(struct admin_call *c, str password)
-{
-    struct sockaddr_storage addr;
-    uint64_t wait_ms;
-    call_address(c, &addr);
-    struct admin_try_setup setup = {.password = password,
-                                    .addr = (const struct sockaddr *)&addr,
-                                    .loop = c->r->worker->loop,
-                                    .fn = on_bearer_checked,
-                                    .arg = c};
-    c->try = admin_auth_try(admin_of(c)->auth, &setup, &wait_ms);
-    if (c->try == NULL)
-        call_refuse_try(c, wait_ms);
-    return c->try != NULL;
-}
-
 /* Whether the bearer may go on, maybe once it was checked; else it is answered. */
 static bool judge_bearer(struct admin_call *c)
 {
@@ -239,7 +268,7 @@ static bool judge_bearer(struct admin_call *c)
     if (admin_auth_has(admin_of(c)->auth, bearer))
         return true;
     if (!session_is_token(bearer) && !session_is_chat_token(bearer))
-        return start_check(c, bearer);
+        return call_try_password(c, bearer, on_bearer_checked);
     refuse_credential(c, "no_session");
     return false;
 }
@@ -347,4 +376,10 @@ void admin_on_request(struct request *r)
     c->whole = true;
     if (c->try == NULL)
         dispatch(c);
+}
+
+void admin_on_drain(struct request *r)
+{
+    if (r->admin->stream != NULL)
+        admin_stream_resume(r->admin->stream);
 }

@@ -234,9 +234,10 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
 static void control_release(struct control *c)
 {
     keeper_stop(c->program.keeper); // its jobs post to loops that are there
-    admin_free(c->program.admin);   // and so does the admin side
+    admin_stop(c->program.admin);   // and so does the admin side
     for (size_t i = 0; i < c->n_workers; i++)
         worker_free(c->workers[i]);
+    admin_free(c->program.admin);
     free(c->workers);
     free(c->threads);
     keeper_close(c->program.keeper); // leases were given back with their requests

@@ -105,23 +105,26 @@ struct store *keeper_store(struct keeper *k)
 
 /* ---- adding ---- */
 
-/* The identities of one call's keys: open addressing over the places of `specs`, from 1. */
+/* The identities of one call's keys: open addressing over the places of `specs`, from
+ * 1. */
 struct identities {
     const struct key_spec *specs;
     uint32_t *places;
     size_t mask;
+    unsigned char hash_key[CRYPTO_HASH_KEY_BYTES];
 };
 
-static uint64_t identity_hash(const struct key_spec *spec)
+static uint64_t identity_hash(const struct identities *t, const struct key_spec *spec)
 {
-    return str_hash(spec->secret) * 31 + str_hash(spec->base_url);
+    return crypto_hash64(t->hash_key, spec->secret) +
+           3 * crypto_hash64(t->hash_key, spec->base_url);
 }
 
 /* The place of the first spec with this identity; `at` itself, which is put in, if there is none */
 static size_t identities_put(struct identities *t, size_t at)
 {
     const struct key_spec *spec = &t->specs[at];
-    for (uint64_t h = identity_hash(spec);; h++) {
+    for (uint64_t h = identity_hash(t, spec);; h++) {
         uint32_t *place = &t->places[h & t->mask];
         if (*place == 0) {
             *place = (uint32_t)at + 1;
@@ -163,6 +166,7 @@ static enum err sort_specs(struct keeper *k, struct key_spec *specs, size_t n, b
     enum err e = ERR_OK;
     while (t.mask < n * 2)
         t.mask = t.mask * 2 + 1;
+    crypto_random(t.hash_key, sizeof(t.hash_key));
     t.places = xcalloc(t.mask + 1, sizeof(*t.places));
     str checked = {0}; // nearly all keys of an import have one URL
     for (size_t i = 0; i < n && e == ERR_OK; i++) {

@@ -148,7 +148,7 @@ size_t request_error_fields(const struct request *r, struct http1_field *fields,
     f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
     if (r->admin != NULL)
-        f.n += admin_fields(r, f.items + f.n);
+        f.n += admin_fields(r, STR("no-store"), f.items + f.n);
     add_common(&f, r);
     size_t n = f.n < max ? f.n : max;
     memcpy(fields, f.items, n * sizeof(*fields));

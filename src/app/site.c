@@ -11,6 +11,7 @@
 #include "app/status.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/admin_answer.h"
 #include "core/auth.h"
 #include "core/trace.h"
 #include "net/budget.h"
@@ -257,6 +258,8 @@ static void on_drain(void *app, struct exchange *x)
     struct request *r = exchange_data(x);
     if (r->relay != NULL)
         relay_resume(r->relay);
+    else if (r->admin != NULL)
+        admin_on_drain(r);
 }
 
 static void on_end(void *app, struct exchange *x, enum exchange_end how)
@@ -288,7 +291,7 @@ static void on_refuse(void *app, struct exchange *x, struct server_refusal *refu
     struct openai_fault fault =
         openai_fault(fault_of_status(refusal->status), STR(""), str_z(refusal->why));
     if (r != NULL && r->admin != NULL)
-        admin_error_body(&refusal->body, fault.message);
+        admin_put_error(&refusal->body, fault.message);
     else
         openai_error_body(&refusal->body, &fault);
     if (r != NULL) {

@@ -62,11 +62,12 @@ void crypto_random(void *out, size_t n)
  * Eight characters of eight bytes: the digits of a fraction to the base of 62, from the front. How
  * often each comes differs by less than one part in 2^16 from how often it should.
  */
-static void put_text(char out[8], const unsigned char bytes[8])
+static inline void put_text(char out[8], const unsigned char bytes[8])
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     uint64_t fraction;
     memcpy(&fraction, bytes, sizeof(fraction));
+#pragma GCC unroll 8
     for (size_t i = 0; i < 8; i++) {
         unsigned __int128 product = (unsigned __int128)fraction * (sizeof(alphabet) - 1);
         out[i] = alphabet[(size_t)(product >> 64)];
@@ -76,22 +77,26 @@ static void put_text(char out[8], const unsigned char bytes[8])
 
 void crypto_random_text(char *out, size_t n)
 {
-    unsigned char bytes[64];
     char last[8];
     while (n > 0) {
-        size_t piece = n < sizeof(bytes) ? n : sizeof(bytes);
-        size_t whole = piece / 8 * 8;
-        crypto_random(bytes, (piece + 7) / 8 * 8);
+        if (stream.left < sizeof(last))
+            refill();
+        size_t piece = n < stream.left ? n : stream.left / 8 * 8;
+        size_t whole = piece / 8 * 8, used = (piece + 7) / 8 * 8;
+        used = used <= stream.left ? used : whole;
+        stream.left -= used;
+        unsigned char *bytes = stream.bytes + stream.left;
         for (size_t i = 0; i < whole; i += 8)
             put_text(out + i, bytes + i);
-        if (piece > whole) {
+        if (used > whole) {
             put_text(last, bytes + whole);
             memcpy(out + whole, last, piece - whole);
+            whole = piece;
         }
-        out += piece;
-        n -= piece;
+        sodium_memzero(bytes, used);
+        out += whole;
+        n -= whole;
     }
-    crypto_wipe(bytes, sizeof(bytes));
 }
 
 void crypto_digest(str s, unsigned char out[CRYPTO_DIGEST_BYTES])

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lanes.h"
 #include "base/xalloc.h"
 
 #define RING_BYTES   ((size_t)1 << 20)
@@ -76,11 +77,6 @@ static void put_escape(struct line *l, unsigned char c)
 static const bool NEEDS_ESCAPE[256] = {
     [0 ... 0x1F] = true, ['"'] = true, ['\\'] = true, [0x7F ... 0xFF] = true,
 };
-
-/* Bytes that a value of the text format may not hold if it is to stand without quotes. */
-static const bool NEEDS_QUOTES[256] = {
-    [0 ... ' '] = true, ['"'] = true, ['='] = true, ['\\'] = true, [0x7F ... 0xFF] = true,
-};
 // clang-format on
 
 /* The bytes of one value between quotes: JSON escapes, and only whole, valid UTF-8. */
@@ -123,11 +119,21 @@ static void put_quoted(struct line *l, str s)
     put(l, STR("\""));
 }
 
+/* Whether a byte may not stand in a value without quotes: blanks, controls, what is no ASCII … */
+static inline bool needs_quotes(lanes v)
+{
+    return lanes_any((v <= ' ') | (v == '"') | (v == '=') | (v == '\\') | (v == 0x7F));
+}
+
 static bool is_plain(str s)
 {
-    bool odd = s.len == 0 || s.len > VALUE_BYTES;
-    for (size_t i = 0; i < s.len && !odd; i++)
-        odd = NEEDS_QUOTES[(unsigned char)s.p[i]];
+    if (s.len == 0 || s.len > VALUE_BYTES)
+        return false;
+    if (s.len <= LANES)
+        return !needs_quotes(lanes_gather(s.p, s.len));
+    bool odd = false;
+    for (size_t i = 0; i < s.len && !odd; i += LANES)
+        odd = needs_quotes(lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES)));
     return !odd;
 }
 

@@ -24,14 +24,21 @@ static bool is_one_line_by_byte(str s)
     return true;
 }
 
+/* Tabs and what is no ASCII are false alarms: they need a closer look. */
+static inline bool may_hold_control(lanes v)
+{
+    return lanes_any((v < ' ') | (v == 0x7F));
+}
+
 bool str_is_one_line(str s)
 {
-    if (s.len < LANES)
-        return is_one_line_by_byte(s);
+    if (s.len == 0)
+        return true;
+    if (s.len <= LANES)
+        return !may_hold_control(lanes_gather(s.p, s.len)) || is_one_line_by_byte(s);
     for (size_t i = 0; i < s.len; i += LANES) {
-        // The last lanes may overlap those before. Tabs and what is no ASCII need a closer look.
-        lanes v = lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES));
-        if (lanes_any((v < ' ') | (v == 0x7F)))
+        // The last lanes may overlap those before.
+        if (may_hold_control(lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES))))
             return is_one_line_by_byte(s);
     }
     return true;

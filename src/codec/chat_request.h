@@ -70,8 +70,6 @@ struct chat_request {
     bool stream;
     bool include_usage;
 
-    struct chat_option options[CHAT_OPTIONS_MAX];
-    size_t n_options;
     const struct json *extra_options; // an object that wins over `options`; NULL: none
 
     enum chat_format format;
@@ -82,6 +80,9 @@ struct chat_request {
     bool logprobs;
     int64_t top_logprobs; // 0: not asked for
     const struct json *keep_alive;
+
+    size_t n_options;
+    struct chat_option options[CHAT_OPTIONS_MAX]; // the last member: those unused need no clearing
 };
 
 #endif

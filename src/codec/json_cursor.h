@@ -50,12 +50,37 @@ static inline bool json_take_plain(struct json_cursor *c, str *ret)
 
 enum { JSON_DIGITS_MAX = 18 }; // so many fit an int64, whatever they are
 
+/* The number that eight digits are; false if one is none. */
+static inline bool json_eight_digits(const char *p, uint64_t *ret)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t zeros = 0x3030303030303030U, sixes = 0x0606060606060606U;
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    v ^= zeros;
+    if (((v | (v + sixes)) & 0xF0F0F0F0F0F0F0F0U) != 0)
+        return false;
+    v = v * 10 + (v >> 8); // pairs, then fours, then all
+    v = ((v & 0x000000FF000000FFU) * 0x000F424000000064U +
+         (v >> 16 & 0x000000FF000000FFU) * 0x0000271000000001U) >>
+        32;
+    *ret = v & 0xFFFFFFFFU;
+    return true;
+#else
+    (void)p;
+    (void)ret;
+    return false;
+#endif
+}
+
 /* A whole number that is not negative, without an exponent. */
 static inline bool json_take_count(struct json_cursor *c, uint64_t *ret)
 {
     const char *from = c->at, *at = from;
     const char *end = json_left(c) > JSON_DIGITS_MAX ? from + JSON_DIGITS_MAX + 1 : c->end;
     uint64_t value = 0;
+    if (end - at > 8 && json_eight_digits(at, &value))
+        at += 8;
     for (; at < end; at++) {
         unsigned digit = (unsigned)(unsigned char)*at - '0';
         if (digit > 9)

@@ -16,13 +16,20 @@ static ALWAYS_INLINE size_t run_of_two_halves(str s, stops *stop)
     return n < half ? n : n + s.len - LANES;
 }
 
-/* For s.len < LANES / 2: before zeros, which stop every run. */
+/* For s.len < LANES / 2: as above with quarters, or byte by byte, before zeros, which stop. */
 static ALWAYS_INLINE size_t run_of_few(str s, stops *stop)
 {
+    const size_t quarter = LANES / 4;
     char word[LANES] = {0};
-    for (size_t i = 0; i < s.len; i++)
-        word[i] = s.p[i];
-    return lanes_first(stop(lanes_load(word)));
+    if (s.len < quarter) {
+        for (size_t i = 0; i < s.len; i++)
+            word[i] = s.p[i];
+        return lanes_first(stop(lanes_load(word)));
+    }
+    memcpy(word, s.p, quarter);
+    memcpy(word + quarter, s.p + s.len - quarter, quarter);
+    size_t n = lanes_first(stop(lanes_load(word)));
+    return n < quarter ? n : n + s.len - 2 * quarter;
 }
 
 static ALWAYS_INLINE size_t run(str s, stops *stop)

@@ -13,7 +13,7 @@
  * enabled tokens.json   of version 3, and other programs' callers' tokens: named as not taken
  *
  * Threads: none; pure.
- * Memory:  the arena takes up to 16 bytes per byte of JSON; strings of an event live until its call
+ * Memory:  strings of an event live until its call
  * returns, but base URLs as long as the arena.
  */
 #ifndef CODEC_KEYFILE_H
@@ -29,9 +29,10 @@
 #include "codec/keytext.h"
 
 enum {
-    KEYFILE_NAME_MAX = 256,  // bytes of a name; what is longer is cut between characters
-    KEYFILE_OLD_ID_MAX = 64, // bytes of an old id
-    KEYFILE_ERROR_MAX = 512, // bytes of a last error
+    KEYFILE_NAME_MAX = 256,   // bytes of a name; what is longer is cut between characters
+    KEYFILE_OLD_ID_MAX = 64,  // bytes of an old id
+    KEYFILE_ERROR_MAX = 512,  // bytes of a last error
+    KEYFILE_ARENA_FACTOR = 8, // bytes of the arena that are enough for one of an ordinary file
 };
 
 enum keyfile_format {

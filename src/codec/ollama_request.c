@@ -13,6 +13,15 @@ static void put_key(struct buf *out, bool *first, str key)
     buf_append_char(out, ':');
 }
 
+/* As put_key for a key of ours, in which nothing is to be escaped. */
+static void put_own_key(struct buf *out, bool *first, str key)
+{
+    buf_append(out, *first ? STR("\"") : STR(",\""));
+    *first = false;
+    buf_append(out, key);
+    buf_append(out, STR("\":"));
+}
+
 /* A key of ours that is not the first member, as it goes out. */
 #define KEY(name) STR(",\"" name "\":")
 
@@ -182,18 +191,18 @@ static void put_options(struct buf *out, const struct chat_request *req,
                         const struct ollama_defaults *defaults)
 {
     bool first = true;
-    bool has_num_ctx = extra_has(req, STR("num_ctx"));
+    bool has_num_ctx = req->extra_options != NULL && extra_has(req, STR("num_ctx"));
     buf_append_char(out, '{');
     for (size_t i = 0; i < req->n_options; i++) {
         const struct chat_option *o = &req->options[i];
         has_num_ctx = has_num_ctx || str_eq(o->name, STR("num_ctx"));
-        if (extra_has(req, o->name))
+        if (req->extra_options != NULL && extra_has(req, o->name))
             continue;
-        put_key(out, &first, o->name);
+        put_own_key(out, &first, o->name);
         put_option(out, o);
     }
     if (defaults->num_ctx > 0 && !has_num_ctx) {
-        put_key(out, &first, STR("num_ctx"));
+        put_own_key(out, &first, STR("num_ctx"));
         buf_append_i64(out, defaults->num_ctx);
     }
     struct json_iter it = json_iter(req->extra_options);

@@ -235,10 +235,11 @@ bool openai_chat_fast(str body, struct chat_request *ret)
     r.stream = r.include_usage = false;
     if (body.len == 0 || !read_body(&r))
         return false;
-    *ret = (struct chat_request){.model = r.model,
-                                 .messages_json = r.messages,
-                                 .stream = r.stream,
-                                 .include_usage = r.include_usage};
+    memset(ret, 0, offsetof(struct chat_request, options));
+    ret->model = r.model;
+    ret->messages_json = r.messages;
+    ret->stream = r.stream;
+    ret->include_usage = r.include_usage;
     for (size_t i = 0; i < OPENAI_OPTIONS; i++) {
         if ((r.seen & (unsigned)SEEN_OPTION << i) != 0)
             ret->options[ret->n_options++] = option_of(&r, i);

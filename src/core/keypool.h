@@ -189,6 +189,7 @@ struct lease {
     bool trial;            // a key or host that cools is tried by this one request
     bool fallback;         // the key of an empty pool
     uint64_t key_id;       // 0: the fallback
+    uint64_t model_hash;   // the pool's own
     const struct url *url; // of the host
     str secret;            // empty: send none
 };

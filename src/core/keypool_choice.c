@@ -130,6 +130,14 @@ static struct offer offer_of(const struct question *q, struct host *h, struct mo
     return o;
 }
 
+/* Has the next key's lines brought near while this one's request is made. */
+static void fetch_ahead(const struct keypool *p, const struct offer *o)
+{
+    const char *next = (const char *)key_at(p, o->h->slots[ready_set_next(o->ready, *o->cursor)]);
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(next + KEY_LINE_BYTES, 1);
+}
+
 static struct key *take_from(const struct question *q, const struct offer *o)
 {
     for (;;) { // count_untried() has seen that there is one
@@ -137,8 +145,10 @@ static struct key *take_from(const struct question *q, const struct offer *o)
         assert(place != READY_SET_NONE);
         struct key *k = key_at(q->p, o->h->slots[place]);
         *o->cursor = place + 1;
-        if (q->s->n == 0 || !was_tried(q->s, k))
+        if (q->s->n == 0 || !was_tried(q->s, k)) {
+            fetch_ahead(q->p, o);
             return k;
+        }
     }
 }
 
@@ -246,8 +256,16 @@ static void tally_cooling(const struct question *q, struct tally *t, const struc
         take_trial(t, o, k, k != NULL && k->until_ms > host_due_ms ? k->until_ms : host_due_ms);
 }
 
+static bool has_dead(const struct keypool *p, const struct host *h)
+{
+    const struct key *fallback = p->fallback != NO_SLOT ? key_at(p, p->fallback) : NULL;
+    return h->by_state[KEY_IS_DEAD] > 0 ||
+           (fallback != NULL && fallback->host == h->index && fallback->state == KEY_IS_DEAD);
+}
+
 /* What is to be said of a host if nothing can be had. */
-static void tally_rest(struct tally *t, const struct host *h, const struct model_set *m)
+static void tally_rest(const struct question *q, struct tally *t, const struct host *h,
+                       const struct model_set *m)
 {
     const struct heap_node *limited = heap_first(&h->limited);
     uint64_t host_due_ms = h->cooling ? h->until_ms : 0;
@@ -256,7 +274,7 @@ static void tally_rest(struct tally *t, const struct host *h, const struct model
         if (due_ms < t->limited_due_ms)
             t->limited_due_ms = due_ms;
     }
-    t->dead |= h->by_state[KEY_IS_DEAD] > 0 || (m != NULL && m->n_signin > 0);
+    t->dead |= has_dead(q->p, h) || (m != NULL && m->n_signin > 0);
     t->refused |= m != NULL && m->n_active > m->n_signin;
 }
 
@@ -275,7 +293,7 @@ static void tally_host(const struct question *q, struct tally *t, struct host *h
     if (h->cooling && o.ready != NULL && !h->trial_out && h->until_ms <= q->now_ms)
         take_behind(&t->open, &o);
     tally_cooling(q, t, &o, m);
-    tally_rest(t, h, m);
+    tally_rest(q, t, h, m);
 }
 
 /* ---- the choice ---- */
@@ -352,25 +370,23 @@ static enum key_pick pick(const struct question *q, const struct tally *t, struc
 /* Hosts that list the model; if none does, all. */
 static void tally_all(const struct question *q, struct tally *ret)
 {
-    struct tally lists;
-    struct tally unknown;
-    struct tally lacks;
+    enum { LISTS, UNKNOWN, LACKS, KINDS };
+    struct tally kinds[KINDS];
     bool listed = false; // by a host that is out for this search
-    tally_init(&lists);
-    tally_init(&unknown);
-    tally_init(&lacks);
+    for (int i = 0; i < KINDS; i++)
+        tally_init(&kinds[i]);
     for (uint32_t i = 0; i < q->p->n_active; i++) {
         struct host *h = q->p->active[i];
         bool has = h->n_models > 0 && host_has_model(h, q->hash);
         if (q->s->n > 0 && host_is_out(q->s, h, q->new_host))
             listed |= has;
         else
-            tally_host(q, has ? &lists : h->models_known ? &lacks : &unknown, h);
+            tally_host(q, &kinds[has ? LISTS : h->models_known ? LACKS : UNKNOWN], h);
     }
     // A host whose list lacks the model would only say so, which another one's fault is not.
-    *ret = lists.any ? lists : unknown;
-    if (!lists.any && !listed)
-        tally_merge(ret, &lacks);
+    *ret = kinds[kinds[LISTS].any ? LISTS : UNKNOWN];
+    if (!kinds[LISTS].any && !listed)
+        tally_merge(ret, &kinds[LACKS]);
 }
 
 static bool refused_often(const struct question *q)
@@ -423,6 +439,7 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
     enum key_pick picked = pick(&q, &t, &k, &trial, wait_ms);
     if (picked == PICK_KEY) {
         lease_key(p, k, trial, ret);
+        ret->model_hash = q.hash;
         note_try(s, k);
     }
     pthread_mutex_unlock(&p->mutex);

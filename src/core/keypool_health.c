@@ -38,9 +38,7 @@ static struct key *key_for_trial(const struct keypool *p, const struct host *h)
         return key_at(p, h->slots[place]);
     if (h->failed.n > 0)
         return first_cool(&h->failed);
-    if (h->limited.n > 0)
-        return first_cool(&h->limited);
-    return due_key(&h->doubted, NEVER);
+    return due_key(&h->doubted, p->round_ms); // limits are never probed
 }
 
 /* The key of the host that is due in this round; NULL: none. */
@@ -142,10 +140,11 @@ static void probe_good(struct keypool *p, struct key *k, uint64_t now_ms)
 
 static void probe_refused(struct keypool *p, struct key *k, bool trial, str text, uint64_t now_ms)
 {
+    struct host *h = host_of(p, k);
     bool counted = k->worked && k->state != KEY_IS_DEAD;
     uint32_t moves = k->moves;
     bool marks = brake_note(p, k, counted, now_ms);
-    judge_contact(p, host_of(p, k), trial, counted, now_ms);
+    judge_contact(p, h, trial || h->cause == CAUSE_CONNECT, counted, now_ms);
     if (!marks)
         return;
     if (k->state == KEY_IS_DEAD) {

@@ -45,6 +45,15 @@ static void host_good(struct keypool *p, struct host *h, enum key_cause cause, u
         host_back(p, h, cause, "it answers again", now_ms);
 }
 
+static void forget_doublings(struct keypool *p, struct key *k)
+{
+    if (k->doublings == 0)
+        return;
+    k->doublings = 0;
+    if (k->account != NO_SLOT)
+        account_of_key(p, k)->doublings = 0;
+}
+
 void judge_good(struct keypool *p, struct key *k, enum key_cause cause, uint64_t now_ms)
 {
     struct host *h = host_of(p, k);
@@ -52,9 +61,11 @@ void judge_good(struct keypool *p, struct key *k, enum key_cause cause, uint64_t
     k->row = 0;
     k->worked = true;
     if (k->state == KEY_IS_READY) {
-        k->doublings = 0;
-        heap_remove(&h->fresh, &k->probe);
-        text_free(&k->last_error);
+        forget_doublings(p, k);
+        if (k->requests <= 1) // it is not new any more
+            heap_remove(&h->fresh, &k->probe);
+        if (k->last_error.len > 0)
+            text_free(&k->last_error);
     } else if (k->state == KEY_IS_COOLING && k->cause == CAUSE_FAILURES) {
         key_move(
             p, k,
@@ -82,7 +93,7 @@ void keypool_report_success(struct keypool *p, struct lease *lease, str model, u
             p->tokens += tokens;
         }
         judge_good(p, k, CAUSE_SUCCESS, now_ms);
-        model_answered(p, k, model);
+        model_answered(p, k, lease, model);
         key_changed(p, k);
     }
     pthread_mutex_unlock(&p->mutex);
@@ -303,20 +314,29 @@ static void cool_limited(struct keypool *p, struct key *k, const struct key_chan
         key_move(p, k, change, now_ms);
 }
 
+/* What doubled for one key of an account has doubled for all. */
+static void join_account(struct keypool *p, struct key *k, str name)
+{
+    key_set_account(p, k, name);
+    const struct account *a = account_of_key(p, k);
+    if (a->doubling != DOUBLING_NONE) {
+        k->doubling = a->doubling;
+        k->doublings = a->doublings;
+    }
+}
+
 /* Cools all keys of the account alike. */
 static void limit_account(struct keypool *p, struct key *k, const struct key_change *change,
                           uint64_t now_ms)
 {
     struct account *a = account_of_key(p, k);
+    a->doubling = k->doubling;
+    a->doublings = k->doublings;
     if (a->until_ms >= change->until_ms) // they were told so by another key's answer
         return;
     a->until_ms = change->until_ms;
-    a->source = (uint8_t)change->source;
-    text_set(&a->reason, str_z(change->reason), KEYPOOL_ERROR_BYTES);
     for (struct list *at = a->keys.next; at != &a->keys; at = at->next) {
         struct key *other = list_entry(at, struct key, account_link);
-        other->doubling = k->doubling;
-        other->doublings = k->doublings;
         cool_limited(p, other, change, now_ms);
     }
 }
@@ -330,7 +350,8 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
         [COOL_GUESSED] = "the time is a guess",
     };
     char reason[REASON_BYTES];
-    key_set_account(p, k, v->account);
+    if (v->account.len > 0)
+        join_account(p, k, v->account);
     bool limited = is_limited(k, now_ms);
     uint64_t until_ms = k->until_ms;
     // Answers to requests that were under way do not double what the first of them began.
@@ -350,7 +371,7 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
         limit_account(p, k, &change, now_ms);
 }
 
-static void mark_key(struct keypool *p, struct key *k, str model, const struct verdict *v,
+static void mark_key(struct keypool *p, struct key *k, uint64_t hash, const struct verdict *v,
                      bool trial, uint64_t now_ms)
 {
     struct failure f = {.trial = trial, .text = v->error.message};
@@ -375,7 +396,7 @@ static void mark_key(struct keypool *p, struct key *k, str model, const struct v
         break;
     case KEY_MODEL_REFUSED:
     case KEY_MODEL_SIGNIN:
-        model_refused(p, k, model, v->key == KEY_MODEL_SIGNIN, now_ms);
+        model_refused(p, k, hash, v->key == KEY_MODEL_SIGNIN, now_ms);
         break;
     }
 }
@@ -408,7 +429,7 @@ static void count_use(struct keypool *p, struct key *k, const struct verdict *v,
     k->last_used_ms = wall_of(p, now_ms);
     if (failed)
         text_set(&k->last_error, v->error.message, KEYPOOL_ERROR_BYTES);
-    if (k->state == KEY_IS_READY) // it is not new any more
+    if (k->state == KEY_IS_READY && k->requests == 1) // it is not new any more
         heap_remove(&host_of(p, k)->fresh, &k->probe);
     key_changed(p, k);
 }
@@ -419,6 +440,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     pthread_mutex_lock(&p->mutex);
     struct host *h = p->hosts[lease->host];
     bool trial = lease->trial;
+    uint64_t hash = model_of_lease(p, lease, model);
     struct key *k = lease_return(p, lease);
     bool counted = k != NULL && is_counted(verdict, k);
     uint32_t moves = k != NULL ? k->moves : 0;
@@ -428,7 +450,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     if (k != NULL)
         count_use(p, k, verdict, now_ms);
     if (marks) {
-        mark_key(p, k, model, verdict, trial, now_ms);
+        mark_key(p, k, hash, verdict, trial, now_ms);
         brake_note_mark(p, k, moves);
     }
     pthread_mutex_unlock(&p->mutex);

@@ -318,6 +318,7 @@ static void cut_head(struct http1 *h)
         str value = str_skip(line, colon + 1);
         if (value.len > 0 && value.p[0] == ' ')
             value = str_skip(value, 1); // most often that is all there is to trim
+        m->name_lengths |= http1_length_bit(colon);
         fields[m->n_fields++] = (struct http1_field){str_head(line, colon), trimmed(value)};
     }
 }

@@ -61,7 +61,14 @@ struct http1_message {
     bool expects_continue; // requests: Expect: 100-continue
     const struct http1_field *fields;
     size_t n_fields;
+    uint64_t name_lengths; // bit n: a field's name has n bytes; bit 63: or more
 };
+
+/* The bit of a name's length in name_lengths: most names that are asked for are not there. */
+static inline uint64_t http1_length_bit(size_t len)
+{
+    return (uint64_t)1 << (len < 63 ? len : 63);
+}
 
 /*
  * What a parser reports. A 1xx answer is a message of its own, without a body. on_complete may

@@ -2,6 +2,8 @@
 
 str http1_find(const struct http1_message *m, str name)
 {
+    if ((m->name_lengths & http1_length_bit(name.len)) == 0)
+        return (str){0};
     for (const struct http1_field *f = m->fields, *end = f + m->n_fields; f < end; f++) {
         if (f->name.len == name.len && str_ieq(f->name, name))
             return f->value;
@@ -12,6 +14,8 @@ str http1_find(const struct http1_message *m, str name)
 str http1_join(struct arena *a, const struct http1_message *m, str name)
 {
     str all = {NULL, 0};
+    if ((m->name_lengths & http1_length_bit(name.len)) == 0)
+        return all;
     for (size_t i = 0; i < m->n_fields; i++) {
         const struct http1_field *f = &m->fields[i];
         if (!str_ieq(f->name, name))

@@ -120,14 +120,27 @@ static bool take_status_line(struct cursor *c, struct http1_message *m)
 
 /* ---- fields that say something about the message ---- */
 
-/* Whether a name is `wanted`, in lower case, of the same length. */
+/*
+ * Whether a text of `len` bytes, known where this is used, 4 to 24, is `wanted`, in lower case. Of
+ * plain ASCII no byte but a letter in capitals becomes another's by the bit that is set.
+ */
 static ALWAYS_INLINE bool is_named(str name, const char *wanted, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (ascii_lower(name.p[i]) != wanted[i])
+    const uint64_t lower = 0x2020202020202020U;
+    const size_t n = len >= 8 ? 8 : 4;
+    uint64_t first = 0, last = 0, want_first = 0, want_last = 0;
+    memcpy(&first, name.p, n);
+    memcpy(&last, name.p + len - n, n);
+    memcpy(&want_first, wanted, n);
+    memcpy(&want_last, wanted + len - n, n);
+    if (len > 16) {
+        uint64_t middle, want_middle;
+        memcpy(&middle, name.p + 8, 8);
+        memcpy(&want_middle, wanted + 8, 8);
+        if ((middle | lower) != (want_middle | lower))
             return false;
     }
-    return true;
+    return (((first | lower) ^ (want_first | lower)) | ((last | lower) ^ (want_last | lower))) == 0;
 }
 
 #define IS_NAMED(name, wanted) is_named((name), (wanted), sizeof(wanted) - 1)
@@ -193,6 +206,7 @@ static bool take_fields(struct cursor *c, enum http1_kind kind, struct http1_qui
             c->at++;
         if (!take_rest(c, &value) || !note_field(m, kind, name, value, &n_hosts))
             return false;
+        m->name_lengths |= http1_length_bit(name.len);
         ret->fields[m->n_fields++] = (struct http1_field){name, value};
     }
     return kind == HTTP1_REQUEST ? n_hosts == 1 : m->has_length != m->chunked;

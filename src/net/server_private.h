@@ -98,8 +98,8 @@ struct server {
     bool draining;
     loop_fn *on_idle; // server_drain()'s; called once
     void *on_idle_arg;
-    struct buf scratch; // answers are put together here
-    char date[40];      // "Date: ...\r\n", as of date_s
+    struct buf scratch;  // answers are put together here
+    char head_begin[64]; // the line of a 200, and "Date: ...\r\n", as of date_s
     int64_t date_s;
 };
 

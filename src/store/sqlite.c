@@ -20,19 +20,28 @@ struct sqlite_stmt {
     struct sqlite *db;
 };
 
-static bool is_no_room(const struct sqlite *db, int rc)
+static bool is_full(int cause)
 {
-    if ((rc & 0xff) == SQLITE_FULL)
-        return true;
-    int cause = sqlite3_system_errno(db->handle);
-    return (rc & 0xff) == SQLITE_IOERR && (cause == ENOSPC || cause == EFBIG || cause == EDQUOT);
+    return cause == ENOSPC || cause == EFBIG || cause == EDQUOT;
+}
+
+/*
+ * ENOSPC has a code of the library's; a limit or a quota is an input/output error among others,
+ * whose cause the library keeps but for a commit, where only errno knows it.
+ */
+static bool is_no_room(const struct sqlite *db, int rc, int last_errno)
+{
+    return (rc & 0xff) == SQLITE_FULL ||
+           ((rc & 0xff) == SQLITE_IOERR &&
+            (is_full(last_errno) || is_full(sqlite3_system_errno(db->handle))));
 }
 
 /* Says what the library's code means, beginning with what we wanted: "read", "write to". */
 static enum err fail(const struct sqlite *db, int rc, const char *what, struct err_info *info)
 {
+    bool no_room = is_no_room(db, rc, errno);
     const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
-    if (is_no_room(db, rc))
+    if (no_room)
         return err_set(info, ERR_FULL, "no room on the disk for '%s' (SQLite: %s)", db->path,
                        words);
     switch (rc & 0xff) {
@@ -51,6 +60,7 @@ static enum err fail(const struct sqlite *db, int rc, const char *what, struct e
 
 enum err sqlite_exec(struct sqlite *db, const char *sql, struct err_info *info)
 {
+    errno = 0;
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? ERR_OK : fail(db, rc, "use", info);
 }
@@ -216,6 +226,7 @@ void sqlite_bind_blob(struct sqlite_stmt *st, int at, str bytes)
 
 enum err sqlite_step(struct sqlite_stmt *st, bool *ret_row, struct err_info *info)
 {
+    errno = 0;
     int rc = sqlite3_step(st->handle);
     if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
         *ret_row = rc == SQLITE_ROW;

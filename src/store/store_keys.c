@@ -46,7 +46,7 @@ static enum err read_row(struct store *s, struct sqlite_stmt *st,
     uint64_t id = (uint64_t)sqlite_int(st, 0);
     str sealed = sqlite_blob(st, 1);
     if (sealed.len > SEALED_BYTES)
-        return err_set(info, ERR_SYNTAX, "'%s' is damaged: put a backup in its place", s->path);
+        return err_set(info, ERR_SYNTAX, "'%s' is damaged", s->path);
     enum err e = vault_unseal(s->vault, PLACE_OF(id), sealed, secret, &len, info);
     if (e != ERR_OK)
         return e;
@@ -75,7 +75,7 @@ enum err store_read_keys(struct store *s, void (*fn)(void *arg, const struct key
         if (e != ERR_OK || !row) {
             crypto_wipe(secret, sizeof(secret));
             sqlite_reset(st);
-            return e;
+            return store_advise(e, info);
         }
         fn(arg, &key);
     }

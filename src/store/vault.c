@@ -128,14 +128,14 @@ enum err vault_unseal(const struct vault *v, const struct vault_place *place, st
 {
     char bound[BOUND_BYTES];
     if (sealed.len < VAULT_SEAL_BYTES || sealed.p[0] != VERSION)
-        return err_set(info, ERR_SYNTAX, "the sealed '%s' %llu is damaged", place->table,
-                       (unsigned long long)place->row);
+        return err_set(info, ERR_SYNTAX, "row %llu of '%s' is damaged",
+                       (unsigned long long)place->row, place->table);
     if (memcmp(sealed.p + 1, v->id, ID_BYTES) != 0)
         return err_set(info, ERR_SYNTAX, "'%s' %llu was sealed with another key file", place->table,
                        (unsigned long long)place->row);
     if (!crypto_unseal(v->key, bound_to(v, place, bound), str_skip(sealed, 1 + ID_BYTES), out))
-        return err_set(info, ERR_SYNTAX, "the sealed '%s' %llu was changed", place->table,
-                       (unsigned long long)place->row);
+        return err_set(info, ERR_SYNTAX, "row %llu of '%s' was changed by somebody",
+                       (unsigned long long)place->row, place->table);
     *ret_len = sealed.len - VAULT_SEAL_BYTES;
     return ERR_OK;
 }

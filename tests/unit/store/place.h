@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/crypto.h"
+#include "store/sqlite.h"
 #include "store/store.h"
 #include "unit.h"
 
@@ -54,6 +55,16 @@ static inline struct store *place_open(const struct place *p)
     if (place_try(p, &s, &info) != ERR_OK)
         fail_msg("%s", info.text);
     return s;
+}
+
+/* Runs SQL on a file that no store has open. */
+static inline void place_sql(const char *path, const char *sql)
+{
+    struct sqlite *db;
+    struct err_info info = {0};
+    if (sqlite_open(path, &db, &info) != ERR_OK || sqlite_exec(db, sql, &info) != ERR_OK)
+        fail_msg("%s", info.text);
+    sqlite_close(db);
 }
 
 #define PLACE_TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
