@@ -72,7 +72,7 @@ static bool used_local_server(struct admin_work *w)
     struct key_summary summary;
     keypool_summary(work_pool(w), clock_mono_ms(), &summary);
     return summary.total == 0 && !w->snapshot->config->upstream_set &&
-           upstream_is_up(&w->program->upstream);
+           !upstream_is_missing(&w->program->upstream, work_pool(w), w->snapshot->config);
 }
 
 /*

@@ -124,6 +124,7 @@ static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
     c->snapshot->addresses.own_listen = *bound;
     c->program.n_workers = n;
     c->workers = xcalloc(n, sizeof(struct worker *));
+    c->program.workers = c->workers;
     c->threads = xcalloc(n, sizeof(*c->threads));
     for (size_t i = 0; i < n; i++) {
         if (e != ERR_OK)

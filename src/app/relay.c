@@ -35,6 +35,7 @@ void relay_settle(struct relay *r)
 {
     relay_tell_attempt(r, "ok");
     r->useful = true;
+    request_note_first(r->req);
     drop_search(r);
 }
 

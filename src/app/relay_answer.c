@@ -64,7 +64,7 @@ static bool take_line(struct relay *r, str text)
             relay_settle(r);
         return true;
     case NATIVE_FINISHED:
-        relay_attempt_succeeded(r, native.tokens);
+        relay_attempt_succeeded(r, &native);
         relay_finish_stream(r);
         return false;
     default:
@@ -121,7 +121,7 @@ static void end_whole(struct relay *r)
         relay_attempt_failed(r, ATTEMPT_MALFORMED, STR("the answer is too large to be passed on"));
         return;
     }
-    relay_attempt_succeeded(r, native.tokens);
+    relay_attempt_succeeded(r, &native);
     relay_finish_whole(r);
 }
 

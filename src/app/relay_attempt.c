@@ -294,6 +294,7 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
     if (str_eq(verdict.error.param, STR("messages"))) // as chat has it
         verdict.error.param = str_z(r->dialect->input_param);
     r->req->why = verdict.name;
+    metrics_attempt(&r->worker->metrics, verdict.name);
     uint64_t took_ms = now_ms_of(r) - r->began_ms;
     str path = entry_of(r, verdict.name, entry);
     report_failure(r, attempt, &verdict);
@@ -312,8 +313,13 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
         next_attempt(r, next == ATTEMPTS_NEXT_HOST);
 }
 
-void relay_attempt_succeeded(struct relay *r, uint64_t tokens)
+void relay_attempt_succeeded(struct relay *r, const struct native *native)
 {
+    struct metrics *m = &r->worker->metrics;
+    uint64_t tokens = native->prompt_tokens + native->answer_tokens;
+    metrics_attempt(m, "ok");
+    metrics_count_add(&m->prompt_tokens, native->prompt_tokens);
+    metrics_count_add(&m->answer_tokens, native->answer_tokens);
     if (!r->useful)
         relay_settle(r);
     r->req->why = NULL; // what earlier attempts came to is over

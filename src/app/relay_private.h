@@ -140,7 +140,7 @@ struct attempt relay_attempt_of(const struct relay *r, enum attempt_end how);
 void relay_judge(struct relay *r, const struct attempt *attempt);
 
 /* The attempt has given a complete answer. */
-void relay_attempt_succeeded(struct relay *r, uint64_t tokens);
+void relay_attempt_succeeded(struct relay *r, const struct native *native);
 
 /* Makes the answer's head say which attempts there were, this one as `result`, if that is asked. */
 void relay_tell_attempt(struct relay *r, const char *result);

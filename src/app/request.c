@@ -73,6 +73,8 @@ struct request *request_new(struct worker *w, struct exchange *x)
     r->worker = w;
     r->snapshot = snapshot_acquire(w->snapshot);
     r->method = m->method;
+    r->first_ms = UINT64_MAX;
+    metrics_count_add(&w->metrics.open_requests, 1);
     set_id(r, m);
     set_caller(r, m);
     list_init(&r->link);
@@ -82,6 +84,9 @@ struct request *request_new(struct worker *w, struct exchange *x)
 
 void request_free(struct request *r)
 {
+    metrics_count_add(&r->worker->metrics.open_requests, UINT64_MAX); // one less
+    if (r->streaming)
+        metrics_count_add(&r->worker->metrics.open_streams, UINT64_MAX);
     relay_free(r->relay);
     models_wait_free(r->wait);
     admin_call_free(r->admin);
@@ -184,12 +189,17 @@ void request_begin(struct request *r, int status, const struct http1_field *fiel
     exchange_begin(r->x, status, f.items, f.n);
 }
 
-void request_reply_json(struct request *r, int status, str body)
+void request_reply_text(struct request *r, int status, str content_type, str body)
 {
     struct fields f;
     f.n = 0;
-    add(&f, STR("Content-Type"), STR("application/json"));
+    add(&f, STR("Content-Type"), content_type);
     reply(r, status, &f, body);
+}
+
+void request_reply_json(struct request *r, int status, str body)
+{
+    request_reply_text(r, status, STR("application/json"), body);
 }
 
 void request_reply_fault(struct request *r, const struct openai_fault *fault,
@@ -255,6 +265,8 @@ void request_reply_preflight(struct request *r, const struct cors_headers *heade
 
 void request_begin_stream(struct request *r)
 {
+    r->streaming = true;
+    metrics_count_add(&r->worker->metrics.open_streams, 1);
     struct fields f;
     f.n = 0;
     add(&f, STR("Content-Type"), STR("text/event-stream; charset=utf-8"));
@@ -282,10 +294,29 @@ static const char *end_word(const struct request *r, enum exchange_end how)
     return r->why != NULL ? r->why : "done";
 }
 
+void request_note_first(struct request *r)
+{
+    if (r->first_ms == UINT64_MAX)
+        r->first_ms = exchange_age_ms(r->x);
+}
+
+static void count(const struct request *r, int status, enum exchange_end how)
+{
+    static const enum metrics_end ends[] = {
+        [EXCHANGE_SENT] = METRICS_SENT,
+        [EXCHANGE_GONE] = METRICS_CALLER_GONE,
+        [EXCHANGE_STALLED] = METRICS_CALLER_STALLED,
+        [EXCHANGE_CUT] = METRICS_CUT,
+    };
+    metrics_request(&r->worker->metrics, r->route, status, ends[how], r->first_ms,
+                    exchange_age_ms(r->x));
+}
+
 void request_log(const struct request *r, enum exchange_end how)
 {
     // A caller who left before an answer began is logged as nginx's users know it.
     int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
+    count(r, status, how);
     log_info("request", LOG_STR("id", r->id),
              LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
              LOG_STR("method", http1_method_name(r->method)),

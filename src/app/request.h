@@ -44,6 +44,8 @@ struct request {
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
     str attempts;              // owned: X-Attempts of the answer; p NULL: none
+    uint64_t first_ms;         // when the first useful thing was there; UINT64_MAX: none yet
+    bool streaming;            // a stream of events has begun
     int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
@@ -73,8 +75,9 @@ bool request_shows_attempts(const struct request *r);
 /* Keeps a copy of the path of attempts for the answer's head. */
 void request_set_attempts(struct request *r, str path);
 
-/* Sends JSON. */
+/* Sends JSON, or text of another type. */
 void request_reply_json(struct request *r, int status, str body);
+void request_reply_text(struct request *r, int status, str content_type, str body);
 
 /* Further headers of an answer. */
 struct reply_extras {
@@ -108,7 +111,10 @@ void request_reply_preflight(struct request *r, const struct cors_headers *heade
 /* Begins a stream of server-sent events. */
 void request_begin_stream(struct request *r);
 
-/* Writes the access line. */
+/* Notes that the first useful thing of an answer is there, for the metrics. */
+void request_note_first(struct request *r);
+
+/* Writes the access line, and counts the request. */
 void request_log(const struct request *r, enum exchange_end how);
 
 #endif

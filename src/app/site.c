@@ -5,6 +5,7 @@
 
 #include "app/admin.h"
 #include "app/learn.h"
+#include "app/metrics_route.h"
 #include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
@@ -130,10 +131,22 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
-/* Routes that have a name already, and no answer yet, are as unknown as all others. */
-static bool is_served(enum route route)
+/* Whether the sender may not call the route; answers then. */
+static bool refuses_caller(struct gate *g)
 {
-    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS;
+    enum role role = route_info(g->target.route)->role;
+    if (role == ROLE_METRICS && !metrics_allowed(g->r))
+        refuse(g->r, FAULT_NO_TOKEN,
+               g->config->metrics_token.n > 0
+                   ? STR("pass METRICS_TOKEN as 'Authorization: Bearer <token>'")
+                   : STR("metrics are for callers on this machine; to read them from elsewhere, "
+                         "set METRICS_TOKEN"),
+               "token");
+    else if (role != ROLE_ANYBODY && role != ROLE_METRICS && g->auth != AUTH_OK)
+        refuse_token(g);
+    else
+        return false;
+    return true;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -149,11 +162,9 @@ static bool gate_closes(struct gate *g)
         answer_preflight(g);
         return true;
     }
-    if (info->role != ROLE_ANYBODY && g->auth != AUTH_OK) {
-        refuse_token(g);
+    if (refuses_caller(g))
         return true;
-    }
-    if (!is_served(g->target.route)) {
+    if (g->target.route == ROUTE_UNKNOWN) {
         refuse_path(g);
         return true;
     }
@@ -222,6 +233,9 @@ static void on_request(void *app, struct exchange *x)
         break;
     case ROUTE_HEALTH:
         status_reply_health(r);
+        break;
+    case ROUTE_METRICS:
+        metrics_reply(r);
         break;
     case ROUTE_V1:
         status_reply_v1(r);

@@ -20,12 +20,14 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "core/keypool.h"
+#include "core/metrics.h"
 #include "net/client.h"
 #include "net/loop.h"
 #include "net/server.h"
 
 struct admin;
 struct keeper;
+struct worker;
 
 /* What all workers of the process share. */
 struct program {
@@ -36,7 +38,8 @@ struct program {
     struct catalog *catalog; // owned
     uint64_t started_ms;     // monotonic
     size_t n_workers;
-    char pseudonym[16]; // ours in Via, with a random part; zero-terminated
+    struct worker **workers; // borrowed; all of them, once the first one runs
+    char pseudonym[16];      // ours in Via, with a random part; zero-terminated
 };
 
 struct worker {
@@ -46,6 +49,8 @@ struct worker {
     struct server *server;
     struct client *client;
     void (*on_ended)(struct worker *w); // called on the worker's thread, last of all
+
+    struct metrics metrics; // written by this worker's thread, read by any
 
     // this worker's thread only
     struct snapshot *snapshot; // a counted reference
