@@ -145,7 +145,7 @@ static void put_value(struct line *l, const struct log_field *f, enum log_format
     if (f->kind == LOG_KIND_INT)
         put_int(l, f->number);
     else if (format == LOG_TEXT && is_plain(f->text))
-        put(l, f->text);
+        put(l, f->text); // the last one, which is cut
     else
         put_quoted(l, f->text);
 }
@@ -154,7 +154,16 @@ static void put_field(struct line *l, const struct log_field *f, enum log_format
 {
     if (f->kind == LOG_KIND_STR && f->text.p == NULL)
         return;
-    put(l, f->lead[format]);
+    str lead = f->lead[format];
+    bool has_room = l->cap - l->len >= lead.len + f->text.len;
+    if (format == LOG_TEXT && f->kind == LOG_KIND_STR && has_room && is_plain(f->text)) {
+        char *at = l->p + l->len; // what most fields are
+        str_copy(at, lead.p, lead.len);
+        str_copy(at + lead.len, f->text.p, f->text.len);
+        l->len += lead.len + f->text.len;
+        return;
+    }
+    put(l, lead);
     put_value(l, f, format);
 }
 
