@@ -1,5 +1,5 @@
 /*
- * ask - builds the one request that a run of the load client repeats
+ * ask - builds the one request that a run of the load client repeats, and large answers
  *
  * Both APIs get the same conversation: the same text, the same image, the same options, and a
  * body of the same size.
@@ -17,6 +17,8 @@ struct ask {
     const char *token;  // a bearer token
     size_t body_bytes;  // of the body without the image; the conversation is made that long
     size_t image_bytes; // of the image's base64; 0: none
+    bool tools;         // offers ten tools, behind a history of twenty messages with calls
+    size_t inputs;      // asks for that many embeddings instead, as base64 where there is a choice
 };
 
 struct bytes {
@@ -26,5 +28,8 @@ struct bytes {
 
 /* Leaves with an error if `body_bytes` is too small for a conversation. */
 struct bytes ask_build(const struct ask *ask);
+
+/* The native answer to a request for embeddings: so many vectors of so many numbers each. */
+struct bytes vectors_build(size_t vectors, size_t numbers);
 
 #endif

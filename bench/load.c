@@ -250,7 +250,7 @@ static void ask_next(struct conn *c)
 /* What is wrong with a whole answer; NULL: nothing. */
 static const char *fault_of(const struct answer *a)
 {
-    uint64_t marks = run.ask.stream ? run.lines : 1;
+    uint64_t marks = run.ask.stream ? run.lines : run.ask.inputs > 0 ? 0 : 1;
     if (a->status != 200)
         return "the status is not 200";
     if (is_held())
@@ -481,6 +481,8 @@ enum option_id {
     OPT_WINDOW,
     OPT_BODY,
     OPT_IMAGE,
+    OPT_TOOLS,
+    OPT_INPUTS,
     OPT_TOKEN,
     OPT_CA,
     OPT_PIDS,
@@ -499,6 +501,8 @@ static const struct option OPTIONS[] = {
     {"window-ms",   required_argument, NULL, OPT_WINDOW     },
     {"body",        required_argument, NULL, OPT_BODY       },
     {"image",       required_argument, NULL, OPT_IMAGE      },
+    {"tools",       no_argument,       NULL, OPT_TOOLS      },
+    {"inputs",      required_argument, NULL, OPT_INPUTS     },
     {"token",       required_argument, NULL, OPT_TOKEN      },
     {"ca",          required_argument, NULL, OPT_CA         },
     {"pids",        required_argument, NULL, OPT_PIDS       },
@@ -525,6 +529,8 @@ static void take_number(int option, const char *text)
         run.ask.body_bytes = (size_t)parse_number("body", text, 1, 1 << 30);
     else if (option == OPT_IMAGE)
         run.ask.image_bytes = (size_t)parse_number("image", text, 0, 1 << 30);
+    else if (option == OPT_INPUTS)
+        run.ask.inputs = (size_t)parse_number("inputs", text, 1, 1000);
     else
         die("see the options in load.c");
 }
@@ -537,6 +543,8 @@ static void take_option(int option, const char *text)
         run.ask.model = text;
     else if (option == OPT_STREAM)
         run.ask.stream = true;
+    else if (option == OPT_TOOLS)
+        run.ask.tools = true;
     else if (option == OPT_TOKEN)
         run.ask.token = text;
     else if (option == OPT_CA)

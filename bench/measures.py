@@ -30,6 +30,8 @@ class Slice:
     connections: int = 64
     body: int = 1024
     image: int = 0
+    tools: bool = False     # ten tools and twenty messages
+    inputs: int = 0         # embeddings of so many texts
     rate: float = 0         # questions a second, or a share of nginx's most as "half"
     warm_ms: int = 500
     window_ms: int = 2000
@@ -49,6 +51,10 @@ class Slice:
             args += ["--stream", "--lines", str(self.lines)]
         if self.image:
             args += ["--image", str(self.image)]
+        if self.tools:
+            args += ["--tools"]
+        if self.inputs:
+            args += ["--inputs", str(self.inputs)]
         if self.rate:
             args += ["--rate", str(round(rate if self.rate == "half" else self.rate))]
         return args
@@ -128,6 +134,14 @@ def plain_slices():
         Slice("image", "5 MB body, an image inside", [
             Measure("image.cpu", "CPU per request", "ms", cpu_ms_per_request, DIFFERENCE, 2, 2),
         ], connections=4, image=5_000_000),
+        Slice("tools", "chat, ten tools and twenty messages, 64 connections", [
+            Measure("tools.cpu", "CPU per request", "µs", cpu_us_per_request),
+            Measure("tools.rate", "requests per second", "/s", per_second("requests"), digits=0),
+        ], body=10_000, tools=True),
+        # nginx passes numbers on; ours makes base64 of them.
+        Slice("embed", "64 embeddings of 1,024 numbers, 4 connections", [
+            Measure("embed.cpu", "CPU per request", "ms", cpu_ms_per_request, AT_MOST, 1, 2),
+        ], connections=4, inputs=64),
         Slice("idle", "5,000 idle streams, a line every 2 s", [memory("idle.memory", AT_MOST, 4)],
               stream=True, interval_us=2_000_000, connections=5000, warm_ms=2000, window_ms=1000),
         Slice("many", "9,000 streams, a line every second", [

@@ -8,7 +8,9 @@
  *     request  a chat of 1 KiB comes in and goes out, its answer of 400 bytes comes and goes
  *     head     the head of a caller's request alone
  *     body     a conversation of 11 KiB becomes the native request
+ *     tools    the same with ten tools and a history of twenty messages
  *     image    the same with an image of 5 MB
+ *     embed    64 vectors of 1,024 numbers become base64
  *
  *     micro                        times of all cases: the best of some repetitions
  *     micro --case NAME --count N  N times one case, silently: for a profiler that counts
@@ -23,7 +25,9 @@
 #include "base/buf.h"
 #include "base/xalloc.h"
 #include "codec/chat_answer.h"
+#include "codec/embedding_answer.h"
 #include "codec/ndjson.h"
+#include "codec/ollama_embed.h"
 #include "codec/ollama_line.h"
 #include "codec/ollama_request.h"
 #include "codec/openai_chat.h"
@@ -33,6 +37,8 @@
 #define SCRATCH_BYTES ((size_t)256 << 20)
 #define KEPT_BYTES    ((size_t)64 << 10)
 #define OUT_BYTES     ((size_t)256 << 20)
+#define VECTORS       64
+#define NUMBERS       1024
 #define REPETITIONS   7
 #define REPETITION_NS (NS_PER_S / 5)
 
@@ -64,9 +70,11 @@ static struct {
     struct answer_head head;
     struct bytes chat;  // a caller's request of 1 KiB
     struct bytes talk;  // of 11 KiB
+    struct bytes tools; // with tools
     struct bytes image; // with an image
-    struct buf chunk;   // LINE as a chunk
-    struct buf object;  // OBJECT as an answer
+    struct bytes vectors;
+    struct buf chunk;  // LINE as a chunk
+    struct buf object; // OBJECT as an answer
 } m;
 
 /* ---- the parts ------------------------------------------------------------------------------ */
@@ -88,7 +96,6 @@ static void take_lines(str data)
 static void translate_body(void)
 {
     static const struct ollama_defaults defaults = {0};
-    const struct json *root;
     struct chat_request req;
     struct openai_fault fault;
     struct arena a;
@@ -97,9 +104,7 @@ static void translate_body(void)
     assert(room);
     memset(m.body.p + len, 0, JSON_PADDING);
     arena_init(&a, SCRATCH_BYTES);
-    enum err e = openai_body_parse(&a, m.body.p, len, &root, &fault);
-    assert(e == ERR_OK);
-    e = openai_chat_decode(&a, root, &req, &fault);
+    enum err e = openai_chat_read(&a, m.body.p, len, &req, &fault);
     assert(e == ERR_OK);
     ollama_chat_encode(&req, &defaults, &m.native);
     assert(buf_ok(&m.native));
@@ -259,9 +264,26 @@ static void run_body(void)
     run_translate(&m.talk);
 }
 
+static void run_tools(void)
+{
+    run_translate(&m.tools);
+}
+
 static void run_image(void)
 {
     run_translate(&m.image);
+}
+
+static void run_embed(void)
+{
+    static const struct embedding_wish wish = {.n_inputs = VECTORS, .base64 = true};
+    struct ollama_embed native;
+    arena_reset(&m.scratch);
+    buf_reset(&m.out);
+    enum err e = ollama_embed_decode(&m.scratch, str_of(m.vectors.p, m.vectors.len), &native, NULL);
+    assert(e == ERR_OK);
+    e = embedding_answer_encode(STR("embed"), &wish, &native, &m.out, NULL);
+    assert(e == ERR_OK);
 }
 
 static void begin_nothing(void)
@@ -274,17 +296,19 @@ static const struct micro_case {
     void (*run)(void);
     const struct bytes *bytes; // what one run reads, if MB/s say more than ns
 } CASES[] = {
-    {"line",    begin_line,    run_line,    NULL    },
-    {"codec",   begin_nothing, run_codec,   NULL    },
-    {"request", begin_nothing, run_request, NULL    },
-    {"head",    begin_head,    run_head,    NULL    },
-    {"body",    begin_nothing, run_body,    &m.talk },
-    {"image",   begin_nothing, run_image,   &m.image},
+    {"line",    begin_line,    run_line,    NULL      },
+    {"codec",   begin_nothing, run_codec,   NULL      },
+    {"request", begin_nothing, run_request, NULL      },
+    {"head",    begin_head,    run_head,    NULL      },
+    {"body",    begin_nothing, run_body,    &m.talk   },
+    {"tools",   begin_nothing, run_tools,   &m.tools  },
+    {"image",   begin_nothing, run_image,   &m.image  },
+    {"embed",   begin_nothing, run_embed,   &m.vectors},
 };
 
 #define N_CASES (sizeof(CASES) / sizeof(CASES[0]))
 
-static struct bytes ask_for(size_t body_bytes, size_t image_bytes)
+static struct bytes ask_for(size_t body_bytes, size_t image_bytes, bool tools)
 {
     struct ask ask = {
         .openai = true,
@@ -292,6 +316,7 @@ static struct bytes ask_for(size_t body_bytes, size_t image_bytes)
         .token = "sk-0123456789abcdef",
         .body_bytes = body_bytes,
         .image_bytes = image_bytes,
+        .tools = tools,
     };
     return ask_build(&ask);
 }
@@ -316,15 +341,18 @@ static void prepare(void)
                "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
                "Date: Fri, 02 Jan 2026 03:04:05 GMT\r\nContent-Length: %zu\r\n\r\n%s",
                sizeof(OBJECT) - 1, OBJECT);
-    m.chat = ask_for(1024, 0);
-    m.talk = ask_for(11000, 0);
+    m.chat = ask_for(1024, 0, false);
+    m.talk = ask_for(11000, 0, false);
+    m.tools = ask_for(10000, 0, true);
 }
 
 static void run_times(const struct micro_case *c, uint64_t n)
 {
-    // Only the one case that needs it pays for it.
+    // Only the cases that need them pay for them.
     if (c->bytes == &m.image && m.image.p == NULL)
-        m.image = ask_for(1024, 5000000);
+        m.image = ask_for(1024, 5000000, false);
+    if (c->bytes == &m.vectors && m.vectors.p == NULL)
+        m.vectors = vectors_build(VECTORS, NUMBERS);
     c->begin();
     for (uint64_t i = 0; i < n; i++)
         c->run();

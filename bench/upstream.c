@@ -3,11 +3,13 @@
  *
  * The model's name says how: `whole` is one object of 400 bytes; `lines-N-U` is a stream of N
  * lines, one every U microseconds, or as fast as the socket takes them when U is 0. N = 0 never
- * ends. Each line is its own write and its own chunk, as Ollama flushes each token. Any GET gets
- * a version object. What it does not understand is answered with 400.
+ * ends. Each line is its own write and its own chunk, as Ollama flushes each token. POST /api/embed
+ * gets 64 vectors of 1,024 numbers, whatever was asked. Any GET gets a version object. What it does
+ * not understand is answered with 400.
  *
  *     upstream --port N [--cert FILE --key FILE] [--seconds N]
  */
+#include "ask.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -25,6 +27,8 @@
 #define BATCH       256
 #define IDLE_WAIT   (60 * NS_PER_S)
 #define WHOLE_BYTES 400
+#define VECTORS     64
+#define NUMBERS     1024 // of a vector
 #define NOT_QUEUED  SIZE_MAX
 
 struct conn {
@@ -40,6 +44,8 @@ struct conn {
     char piece[PIECE_MAX]; // what the socket did not take
     size_t piece_len;
     size_t piece_at;
+    const char *rest; // behind the piece, borrowed
+    size_t rest_len;
     bool streaming;
     bool endless;
     bool ended; // the last line was written, the last chunk was not
@@ -56,6 +62,7 @@ static struct {
     uint64_t n_streams; // begun so far
     char whole[1024];   // the answer to `whole`
     size_t whole_len;
+    struct bytes vectors; // the answer to a request for embeddings
 } up;
 
 /* ---- the queue of paced streams ------------------------------------------------------------- */
@@ -133,22 +140,39 @@ static void want_out(struct conn *c, bool wanted)
         die("cannot change an epoll entry: %s", strerror(errno));
 }
 
+/* Writes up to `*len` bytes from `*p` and moves both on; false: the connection is gone. */
+static bool write_some(struct conn *c, const char **p, size_t *len)
+{
+    while (*len > 0) {
+        ssize_t n = sock_write(&c->sock, *p, *len);
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN;
+        *p += n;
+        *len -= (size_t)n;
+    }
+    return true;
+}
+
+static bool is_blocked(const struct conn *c)
+{
+    return c->piece_len > 0 || c->rest_len > 0;
+}
+
 /* Writes what the socket has not taken yet. False: the connection is gone. */
 static bool flush(struct conn *c)
 {
-    while (c->piece_at < c->piece_len) {
-        ssize_t n = sock_write(&c->sock, c->piece + c->piece_at, c->piece_len - c->piece_at);
-        if (n <= 0) {
-            if (n == 0 || errno != EAGAIN)
-                return false;
-            break;
-        }
-        c->piece_at += (size_t)n;
-    }
-    if (c->piece_at == c->piece_len)
+    const char *at = c->piece + c->piece_at;
+    size_t left = c->piece_len - c->piece_at;
+    if (!write_some(c, &at, &left))
+        return false;
+    c->piece_at = c->piece_len - left;
+    if (left == 0) {
         c->piece_at = c->piece_len = 0;
+        if (!write_some(c, &c->rest, &c->rest_len))
+            return false;
+    }
     // A stream that goes back to back is written whenever there is room.
-    want_out(c, c->piece_len > 0 || (c->streaming && c->interval_ns == 0));
+    want_out(c, is_blocked(c) || (c->streaming && c->interval_ns == 0));
     return true;
 }
 
@@ -254,6 +278,18 @@ static bool put_fixed(struct conn *c, const char *status, const char *body)
     return put(c, out, (size_t)n);
 }
 
+static bool put_vectors(struct conn *c)
+{
+    char out[PIECE_MAX];
+    int n = snprintf(out, sizeof(out),
+                     "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
+                     "Content-Length: %zu\r\n\r\n",
+                     up.vectors.len);
+    c->rest = up.vectors.p;
+    c->rest_len = up.vectors.len;
+    return put(c, out, (size_t)n);
+}
+
 /* ---- requests ------------------------------------------------------------------------------- */
 
 /* The value of the field `name`, NULL if there is none. */
@@ -281,6 +317,8 @@ static bool answer(struct conn *c)
     bool alive;
     if (is_get)
         alive = put_fixed(c, "200 OK", "{\"version\":\"0.24.0\"}");
+    else if (strncmp(c->head, "POST /api/embed ", 16) == 0)
+        alive = put_vectors(c);
     else if (!is_chat || model == NULL)
         alive = put_fixed(c, "400 Bad Request", "{\"error\":\"bench: not a chat\"}");
     else if (strncmp(model, "\"whole\"", 7) == 0)
@@ -371,7 +409,7 @@ static void on_event(struct conn *c, uint32_t events)
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
         alive = read_some(c);
     if (alive && (events & EPOLLOUT) != 0) {
-        if (c->piece_len > 0)
+        if (is_blocked(c))
             alive = flush(c);
         else if (c->streaming && c->interval_ns == 0)
             alive = put_line(c, "");
@@ -465,6 +503,7 @@ int main(int argc, char **argv)
     if (cert != NULL && key != NULL)
         up.tls = tls_server(cert, key);
     prepare_whole();
+    up.vectors = vectors_build(VECTORS, NUMBERS);
     up.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     up.listener = sock_listen(port);
     run();

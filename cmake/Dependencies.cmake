@@ -11,6 +11,7 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.37)
 find_package(OpenSSL 3 REQUIRED)
 
 find_path(YYJSON_INCLUDE yyjson.h REQUIRED)
@@ -23,6 +24,8 @@ add_library(dep_libuv INTERFACE)
 target_link_libraries(dep_libuv INTERFACE PkgConfig::LIBUV)
 add_library(dep_sodium INTERFACE)
 target_link_libraries(dep_sodium INTERFACE PkgConfig::SODIUM)
+add_library(dep_sqlite INTERFACE)
+target_link_libraries(dep_sqlite INTERFACE PkgConfig::SQLITE)
 add_library(dep_openssl INTERFACE)
 target_link_libraries(dep_openssl INTERFACE OpenSSL::SSL OpenSSL::Crypto)
 add_library(dep_yyjson INTERFACE)
@@ -32,7 +35,8 @@ add_library(dep_llhttp INTERFACE)
 target_include_directories(dep_llhttp SYSTEM INTERFACE "${LLHTTP_INCLUDE}")
 target_link_libraries(dep_llhttp INTERFACE "${LLHTTP_LIBRARY}")
 
-# Puts a shared yyjson from build/deps beside the program, where its RUNPATH ($ORIGIN) finds it.
+# Puts a shared yyjson from build/deps beside the program, where its RUNPATH ($ORIGIN) finds it, and
+# its name into O2O_BUNDLED_LIBRARY.
 function(o2o_bundle_shared target)
     if(NOT YYJSON_LIBRARY MATCHES "^${O2O_DEPS}.*\\.so$")
         return()
@@ -42,4 +46,5 @@ function(o2o_bundle_shared target)
         COMMAND ${CMAKE_COMMAND} -E copy_if_different "${real}"
                 "$<TARGET_FILE_DIR:${target}>/libyyjson.so.0"
         VERBATIM)
+    set(O2O_BUNDLED_LIBRARY "${real}" PARENT_SCOPE)
 endfunction()

@@ -4,7 +4,7 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
-foreach(layer base codec core net app)
+foreach(layer base codec core net store app)
     file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/${layer}/test_*.c")
     foreach(source IN LISTS tests)
         get_filename_component(name "${source}" NAME_WE)

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "app/control.h"
+#include "app/healthcheck.h"
 #include "app/snapshot.h"
+#include "app/transfer.h"
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "core/config.h"
@@ -18,12 +20,19 @@ static int print_help(void)
     struct buf text;
     buf_init(&text, 65536);
     config_help(&text);
-    printf("ollama2openai %s: the OpenAI API in front of Ollama\n\n"
-           "usage: ollama2openai [--help | --version | --check-config]\n\n"
-           "  --check-config  say every setting and where it came from, then exit; 78 if one is "
-           "bad\n\n"
-           "Settings come from the environment, then from .env in the working directory:\n\n%.*s",
-           O2O_VERSION, STR_ARG(buf_str(&text)));
+    printf(
+        "ollama2openai %s: the OpenAI API in front of Ollama\n\n"
+        "usage: ollama2openai [--help | --version | --check-config | --healthcheck |\n"
+        "                      --import FILE | --export FILE]\n\n"
+        "  --check-config  say every setting and where it came from, then exit; 78 if one is "
+        "bad\n"
+        "  --healthcheck   ask the server that runs with these settings how it is; 1 if it is not "
+        "well\n"
+        "  --import FILE   add the keys of a file (one per line, keys.json, channels of other "
+        "gateways)\n"
+        "  --export FILE   write all keys in plain into a new file, one URL|key per line\n\n"
+        "Settings come from the environment, then from .env in the working directory:\n\n%.*s",
+        O2O_VERSION, STR_ARG(buf_str(&text)));
     buf_release(&text);
     return 0;
 }
@@ -48,7 +57,14 @@ int main(int argc, char **argv)
         return printf("ollama2openai %s\n", O2O_VERSION) < 0;
     if (argc == 2 && strcmp(option, "--help") == 0)
         return print_help();
-    if (argc > 2 || (argc == 2 && !check)) {
+    bool ask = strcmp(option, "--healthcheck") == 0;
+    bool import = argc == 3 && strcmp(option, "--import") == 0;
+    bool export = argc == 3 && strcmp(option, "--export") == 0;
+    if (argc == 2 && (strcmp(option, "--import") == 0 || strcmp(option, "--export") == 0)) {
+        fprintf(stderr, "ollama2openai: %s needs a file\n", option);
+        return EXIT_USAGE;
+    }
+    if (!import && !export && (argc > 2 || (argc == 2 && !check && !ask))) {
         fprintf(stderr, "ollama2openai: unknown option '%s'; see --help\n", argv[argc - 1]);
         return EXIT_USAGE;
     }
@@ -63,9 +79,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "ollama2openai: %s\n", info.text);
         return EXIT_CONFIG;
     }
-    if (!check)
+    if (argc == 1)
         return control_run(snapshot);
-    int status = check_config(snapshot);
+    int status = check    ? check_config(snapshot)
+                 : import ? transfer_import(snapshot->config, argv[2])
+                 : export ? transfer_export(snapshot->config, argv[2])
+                          : healthcheck_run(snapshot);
     snapshot_release(snapshot);
     return status;
 }

@@ -27,7 +27,7 @@ static void warn_of_settings(const struct config *config, bool loopback)
 }
 
 void banner_print(const struct config *config, const struct sockaddr_storage *bound,
-                  size_t n_workers)
+                  size_t n_workers, str notes)
 {
     const struct sockaddr *addr = (const struct sockaddr *)bound;
     const struct url *upstream = upstream_url(config);
@@ -48,5 +48,9 @@ void banner_print(const struct config *config, const struct sockaddr_storage *bo
            STR_ARG(upstream->authority), STR_ARG(upstream->path),
            config->upstream_set ? "" : " (OLLAMA_BASE_URL is not set)");
     warn_of_settings(config, loopback);
+    for (str line; notes.len > 0;) {
+        str_cut(notes, '\n', &line, &notes);
+        printf("  warning: %.*s\n", STR_ARG(line));
+    }
     fflush(stdout);
 }

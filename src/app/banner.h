@@ -11,8 +11,11 @@
 
 #include "core/config.h"
 
-/* Says on standard output where things are, and warns of what is open or was not understood. */
+/*
+ * Says on standard output where things are, and warns of what is open or was not understood, and
+ * of each line of `notes`.
+ */
 void banner_print(const struct config *config, const struct sockaddr_storage *bound,
-                  size_t n_workers);
+                  size_t n_workers, str notes);
 
 #endif

@@ -11,7 +11,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/admin.h"
 #include "app/banner.h"
+#include "app/intake.h"
+#include "app/keeper.h"
+#include "app/notify.h"
 #include "app/worker.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -120,6 +124,7 @@ static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
     c->snapshot->addresses.own_listen = *bound;
     c->program.n_workers = n;
     c->workers = xcalloc(n, sizeof(struct worker *));
+    c->program.workers = c->workers;
     c->threads = xcalloc(n, sizeof(*c->threads));
     for (size_t i = 0; i < n; i++) {
         if (e != ERR_OK)
@@ -146,6 +151,15 @@ static void start_threads(struct control *c)
     }
 }
 
+/* Requests without a key go elsewhere from now on: nothing that was learned there counts. */
+static void follow_upstream(struct control *c, const struct snapshot *next)
+{
+    if (upstream_same(c->snapshot->config, next->config))
+        return;
+    keypool_set_fallback(c->program.keypool, upstream_url(next->config), clock_mono_ms());
+    catalog_reset(c->program.catalog);
+}
+
 static void reload(struct control *c)
 {
     struct snapshot *next;
@@ -155,6 +169,8 @@ static void reload(struct control *c)
         return;
     }
     log_configure(next->config->log_level, next->config->log_format);
+    admin_reload(c->program.admin, c->snapshot->config, next->config);
+    follow_upstream(c, next);
     for (size_t i = 0; i < c->n_workers; i++)
         worker_post_reload(c->workers[i], next);
     snapshot_release(c->snapshot);
@@ -185,12 +201,15 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
         if (sig == SIGNAL_ENDED)
             return 0;
         if (sig == SIGHUP) {
+            notify_reloading();
             reload(c);
+            notify_ready();
             continue;
         }
         if (draining)
             return sig;
         draining = true;
+        notify_stopping();
         log_info("draining", LOG_STR("signal", str_z(sig == SIGINT ? "SIGINT" : "SIGTERM")),
                  LOG_INT("at_most_ms", c->snapshot->config->shutdown_timeout_ms));
         for (size_t i = 0; i < c->n_workers; i++)
@@ -198,13 +217,42 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
     }
 }
 
+/* Opens the store, with what the older program left there; `notes` are for the banner. */
+static enum err open_keeper(struct control *c, struct buf *notes, struct err_info *info)
+{
+    const struct config *config = c->snapshot->config;
+    enum err e = keeper_open(config, &c->program.keeper, info);
+    if (e == ERR_OK)
+        e = intake_first_start(c->program.keeper, config, notes, info);
+    if (e == ERR_OK)
+        c->program.keypool = keeper_pool(c->program.keeper);
+    if (e == ERR_OK)
+        keypool_set_fallback(c->program.keypool, upstream_url(config), clock_mono_ms());
+    return e == ERR_OK ? keeper_start(c->program.keeper, info) : e;
+}
+
+/* After the workers have ended, or before they began. */
 static void control_release(struct control *c)
 {
+    keeper_stop(c->program.keeper); // its jobs post to loops that are there
+    admin_stop(c->program.admin);   // and so does the admin side
     for (size_t i = 0; i < c->n_workers; i++)
         worker_free(c->workers[i]);
+    admin_free(c->program.admin);
     free(c->workers);
     free(c->threads);
+    keeper_close(c->program.keeper); // leases were given back with their requests
+    catalog_free(c->program.catalog);
     snapshot_release(c->snapshot);
+}
+
+/* What all workers share from the start. */
+static void make_program(struct program *p)
+{
+    char random[8];
+    crypto_random_text(random, sizeof(random));
+    snprintf(p->pseudonym, sizeof(p->pseudonym), "o2o-%.8s", random);
+    p->catalog = catalog_new();
 }
 
 int control_run(struct snapshot *snapshot)
@@ -214,24 +262,31 @@ int control_run(struct snapshot *snapshot)
     struct err_info info = {0};
     sigset_t signals;
 
+    notify_init();
     raise_descriptor_limit();
     set_budget();
     block_signals(&signals);
-    char random[8];
-    crypto_random_text(random, sizeof(random));
-    snprintf(c.program.pseudonym, sizeof(c.program.pseudonym), "o2o-%.8s", random);
-    if (make_workers(&c, &bound, &info) != ERR_OK) {
+    struct buf notes;
+    buf_init(&notes, 65536);
+    make_program(&c.program);
+    if (make_workers(&c, &bound, &info) != ERR_OK || open_keeper(&c, &notes, &info) != ERR_OK ||
+        admin_new(snapshot->config, &c.program.admin, &info) != ERR_OK) {
         fprintf(stderr, "ollama2openai: %s\n", info.text);
         control_release(&c);
+        buf_release(&notes);
         return EXIT_START;
     }
     log_configure(snapshot->config->log_level, snapshot->config->log_format);
-    banner_print(snapshot->config, &bound, c.n_workers);
+    banner_print(snapshot->config, &bound, c.n_workers, buf_str(&notes));
+    buf_release(&notes);
     log_start(STDOUT_FILENO);
     start_threads(&c);
-    worker_post_look(c.workers[0]);
+    worker_post_watch(c.workers[0]);
+    notify_ready();
 
     int killer = wait_for_end(&c, &signals);
+    if (killer == 0)
+        keeper_stop(c.program.keeper);
     log_info("stopped", LOG_STR("how", str_z(killer == 0 ? "drained" : "at once")));
     log_stop();
     if (killer != 0)

@@ -7,11 +7,8 @@
 static enum err decode(struct arena *a, struct buf *body, const struct config *config,
                        struct answer *ret, struct buf *native, struct openai_fault *fault)
 {
-    const struct json *root;
     struct chat_request req;
-    enum err e = openai_body_parse(a, body->p, body->len, &root, fault);
-    if (e == ERR_OK)
-        e = openai_chat_decode(a, root, &req, fault);
+    enum err e = openai_chat_read(a, body->p, body->len, &req, fault);
     if (e != ERR_OK)
         return e;
 
@@ -35,6 +32,8 @@ static enum native_step read_object(struct native *native, struct ollama_line *r
     if (ollama_line_decode(native->scratch, native->text, ret, &native->info) != ERR_OK)
         return NATIVE_MALFORMED;
     native->error = ret->error;
+    native->prompt_tokens = ret->prompt_tokens;
+    native->answer_tokens = ret->completion_tokens;
     return ret->has_error ? NATIVE_ERROR : NATIVE_USEFUL;
 }
 

@@ -3,13 +3,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "app/admin.h"
 #include "app/learn.h"
+#include "app/metrics_route.h"
 #include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
 #include "app/status.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/admin_answer.h"
 #include "core/auth.h"
 #include "core/trace.h"
 #include "net/budget.h"
@@ -50,16 +53,28 @@ static bool came_by_tls(const struct gate *g)
            str_ieq(http1_find(g->m, STR("x-forwarded-proto")), STR("https"));
 }
 
+/* A token of the admin side's lets its holder in as any caller's does. */
+static bool is_admin_token(const struct gate *g, const struct auth_headers *headers)
+{
+    struct admin *admin = g->r->worker->program->admin;
+    return admin_is_caller(admin, auth_bearer(headers->authorization)) ||
+           admin_is_caller(admin, headers->x_api_key) || admin_is_caller(admin, headers->api_key);
+}
+
 static void judge_caller(struct gate *g)
 {
     struct auth_headers headers = auth_headers(g->m);
     g->auth = auth_check(g->config, &headers);
+    g->r->by_admin = is_admin_token(g, &headers);
+    if (g->r->by_admin)
+        g->auth = AUTH_OK;
     g->origin = http1_find(g->m, STR("origin"));
     struct cors_query query = {.origin = g->origin,
                                .host = http1_find(g->m, STR("host")),
                                .tls = came_by_tls(g),
                                .tokens_set = g->config->api_tokens.n > 0,
-                               .bearer_valid = auth_bearer_valid(g->config, g->auth)};
+                               .bearer_valid =
+                                   g->r->by_admin || auth_bearer_valid(g->config, g->auth)};
     g->cors = cors_decide(&g->config->cors, &query);
     if (g->cors == CORS_ALLOW && route_info(g->target.route)->cors) {
         request_set_origin(g->r, g->origin);
@@ -116,10 +131,22 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
-/* Routes that have a name already, and no answer yet, are as unknown as all others. */
-static bool is_served(enum route route)
+/* Whether the sender may not call the route; answers then. */
+static bool refuses_caller(struct gate *g)
 {
-    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS && route != ROUTE_ADMIN;
+    enum role role = route_info(g->target.route)->role;
+    if (role == ROLE_METRICS && !metrics_allowed(g->r))
+        refuse(g->r, FAULT_NO_TOKEN,
+               g->config->metrics_token.n > 0
+                   ? STR("pass METRICS_TOKEN as 'Authorization: Bearer <token>'")
+                   : STR("metrics are for callers on this machine; to read them from elsewhere, "
+                         "set METRICS_TOKEN"),
+               "token");
+    else if (role != ROLE_ANYBODY && role != ROLE_METRICS && g->auth != AUTH_OK)
+        refuse_token(g);
+    else
+        return false;
+    return true;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -135,11 +162,9 @@ static bool gate_closes(struct gate *g)
         answer_preflight(g);
         return true;
     }
-    if (info->role != ROLE_ANYBODY && g->auth != AUTH_OK) {
-        refuse_token(g);
+    if (refuses_caller(g))
         return true;
-    }
-    if (!is_served(g->target.route)) {
+    if (g->target.route == ROUTE_UNKNOWN) {
         refuse_path(g);
         return true;
     }
@@ -178,6 +203,10 @@ static void on_head(void *app, struct exchange *x)
     arena_reset(&w->scratch);
     enum err e = target_parse(&w->scratch, g.m->target, &g.target, &info);
     r->route = g.target.route;
+    if (e == ERR_OK && r->route == ROUTE_ADMIN) {
+        admin_on_head(r, g.target.path);
+        return;
+    }
     judge_caller(&g);
     if (e != ERR_OK) {
         exchange_close_after(x);
@@ -205,6 +234,9 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_HEALTH:
         status_reply_health(r);
         break;
+    case ROUTE_METRICS:
+        metrics_reply(r);
+        break;
     case ROUTE_V1:
         status_reply_v1(r);
         break;
@@ -223,6 +255,9 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_MODEL:
         models_reply_one(r);
         break;
+    case ROUTE_ADMIN:
+        admin_on_request(r);
+        break;
     default:
         assert(!"gate_closes() lets nothing else in");
     }
@@ -237,6 +272,8 @@ static void on_drain(void *app, struct exchange *x)
     struct request *r = exchange_data(x);
     if (r->relay != NULL)
         relay_resume(r->relay);
+    else if (r->admin != NULL)
+        admin_on_drain(r);
 }
 
 static void on_end(void *app, struct exchange *x, enum exchange_end how)
@@ -267,7 +304,10 @@ static void on_refuse(void *app, struct exchange *x, struct server_refusal *refu
     struct request *r = x != NULL ? exchange_data(x) : NULL;
     struct openai_fault fault =
         openai_fault(fault_of_status(refusal->status), STR(""), str_z(refusal->why));
-    openai_error_body(&refusal->body, &fault);
+    if (r != NULL && r->admin != NULL)
+        admin_put_error(&refusal->body, fault.message);
+    else
+        openai_error_body(&refusal->body, &fault);
     if (r != NULL) {
         r->why = "refused";
         refusal->n_fields = request_error_fields(r, refusal->fields, SERVER_REFUSAL_FIELDS);

@@ -101,6 +101,11 @@ static void free_blocks(struct arena *a, bool keep)
 
 void arena_reset(struct arena *a)
 {
+    const struct arena_block *only = a->blocks;
+    if (only == NULL ? !a->overflowed && a->used_bytes == 0
+                     : only->next == NULL && a->at == only->data && !a->overflowed &&
+                           only->size == a->kept_bytes)
+        return; // nothing was taken since the last time
     free_blocks(a, true);
 }
 

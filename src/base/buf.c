@@ -64,13 +64,9 @@ bool buf_grow(struct buf *b, size_t n)
 
 void buf_append_u64(struct buf *b, uint64_t value)
 {
-    char digits[20];
-    size_t n = sizeof(digits);
-    do {
-        digits[--n] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    buf_append(b, str_of(digits + n, sizeof(digits) - n));
+    char digits[DECIMAL_BYTES];
+    const char *first = str_decimal(digits + sizeof(digits), value);
+    buf_append(b, str_of(first, (size_t)(digits + sizeof(digits) - first)));
 }
 
 void buf_append_i64(struct buf *b, int64_t value)

@@ -13,6 +13,16 @@ const char *err_name(enum err code)
     return (size_t)code < COUNT_OF(names) ? names[code] : "unknown";
 }
 
+int err_status(enum err code)
+{
+    static const int statuses[] = {
+#define X(name, text, status) [name] = (status),
+        ERR_LIST(X)
+#undef X
+    };
+    return (size_t)code < COUNT_OF(statuses) ? statuses[code] : 500;
+}
+
 enum err err_set(struct err_info *info, enum err code, const char *fmt, ...)
 {
     if (info == NULL)

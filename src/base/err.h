@@ -40,6 +40,9 @@ struct err_info {
 /* The log name of `code`; a static string. */
 const char *err_name(enum err code);
 
+/* The status of an answer to an HTTP caller whose request failed so. */
+int err_status(enum err code);
+
 /* Formats the sentence into `info`, which may be NULL, and returns `code` for `return err_set(…)`.
  */
 enum err err_set(struct err_info *info, enum err code, const char *fmt, ...) PRINTF_LIKE(3, 4);

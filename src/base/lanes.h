@@ -24,6 +24,32 @@ static inline lanes lanes_load(const char *p)
     return v;
 }
 
+/*
+ * The `n` bytes at `p`, 0 < n <= LANES, in any order and some of them twice: for questions about
+ * any of them.
+ */
+static inline lanes lanes_gather(const char *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101U;
+    uint64_t half[2];
+    lanes v;
+    if (n >= 8) {
+        memcpy(&half[0], p, 8);
+        memcpy(&half[1], p + n - 8, 8);
+    } else if (n >= 4) {
+        uint32_t first, last;
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        half[0] = half[1] = first | (uint64_t)last << 32;
+    } else {
+        uint64_t middle = ones * (unsigned char)p[n / 2], last = ones * (unsigned char)p[n - 1];
+        half[0] = ones * (unsigned char)p[0];
+        half[1] = middle >> 32 | last << 32;
+    }
+    memcpy(&v, half, sizeof(v));
+    return v;
+}
+
 /* The number of the first lane of a comparison that holds, or LANES; on any machine. */
 static inline size_t lanes_first_portable(lanes v)
 {

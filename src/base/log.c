@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lanes.h"
 #include "base/xalloc.h"
 
 #define RING_BYTES   ((size_t)1 << 20)
@@ -50,22 +51,18 @@ static inline void put(struct line *l, str s)
     size_t room = l->cap - l->len;
     size_t n = s.len < room ? s.len : room;
     if (n > 0)
-        memcpy(l->p + l->len, s.p, n);
+        str_copy(l->p + l->len, s.p, n);
     l->len += n;
 }
 
 static void put_int(struct line *l, int64_t value)
 {
-    char digits[21];
-    size_t n = sizeof(digits);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do {
-        digits[--n] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
+    char digits[DECIMAL_BYTES + 1];
+    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char *first = str_decimal(digits + sizeof(digits), size);
     if (value < 0)
-        digits[--n] = '-';
-    put(l, str_of(digits + n, sizeof(digits) - n));
+        *--first = '-';
+    put(l, str_of(first, (size_t)(digits + sizeof(digits) - first)));
 }
 
 static void put_escape(struct line *l, unsigned char c)
@@ -79,11 +76,6 @@ static void put_escape(struct line *l, unsigned char c)
 /* Bytes that cannot stand as they are between quotes, or not without a look at what follows. */
 static const bool NEEDS_ESCAPE[256] = {
     [0 ... 0x1F] = true, ['"'] = true, ['\\'] = true, [0x7F ... 0xFF] = true,
-};
-
-/* Bytes that a value of the text format may not hold if it is to stand without quotes. */
-static const bool NEEDS_QUOTES[256] = {
-    [0 ... ' '] = true, ['"'] = true, ['='] = true, ['\\'] = true, [0x7F ... 0xFF] = true,
 };
 // clang-format on
 
@@ -127,11 +119,21 @@ static void put_quoted(struct line *l, str s)
     put(l, STR("\""));
 }
 
+/* Whether a byte may not stand in a value without quotes: blanks, controls, what is no ASCII … */
+static inline bool needs_quotes(lanes v)
+{
+    return lanes_any((v <= ' ') | (v == '"') | (v == '=') | (v == '\\') | (v == 0x7F));
+}
+
 static bool is_plain(str s)
 {
-    bool odd = s.len == 0 || s.len > VALUE_BYTES;
-    for (size_t i = 0; i < s.len && !odd; i++)
-        odd = NEEDS_QUOTES[(unsigned char)s.p[i]];
+    if (s.len == 0 || s.len > VALUE_BYTES)
+        return false;
+    if (s.len <= LANES)
+        return !needs_quotes(lanes_gather(s.p, s.len));
+    bool odd = false;
+    for (size_t i = 0; i < s.len && !odd; i += LANES)
+        odd = needs_quotes(lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES)));
     return !odd;
 }
 
@@ -149,22 +151,21 @@ static void put_field(struct line *l, const struct log_field *f, enum log_format
 {
     if (f->kind == LOG_KIND_STR && f->text.p == NULL)
         return;
-    if (format == LOG_JSON) {
-        put(l, STR(",\""));
-        put(l, f->key);
-        put(l, STR("\":"));
-    } else {
-        put(l, STR(" "));
-        put(l, f->key);
-        put(l, STR("="));
-    }
+    put(l, f->lead[format]);
     put_value(l, f, format);
 }
 
 size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
                        const struct log_field *fields, size_t n)
 {
-    static const str levels[] = {STR_C("debug"), STR_C("info"), STR_C("warn"), STR_C("error")};
+    static const str levels[2][4] = {
+        [LOG_TEXT] = {STR_C(" level=debug event="),                 STR_C(" level=info event="),
+                      STR_C(" level=warn event="),                 STR_C(" level=error event=")},
+        [LOG_JSON] = {STR_C("\",\"level\":\"debug\",\"event\":\""),
+                      STR_C("\",\"level\":\"info\",\"event\":\""),
+                      STR_C("\",\"level\":\"warn\",\"event\":\""),
+                      STR_C("\",\"level\":\"error\",\"event\":\"")                             },
+    };
     str close = head->format == LOG_JSON ? STR("}\n") : STR("\n");
     struct line l = {.p = out, .cap = cap - close.len};
     char time[CLOCK_ISO_BYTES];
@@ -172,9 +173,7 @@ size_t log_format_line(char *out, size_t cap, const struct log_line_head *head,
 
     put(&l, head->format == LOG_JSON ? STR("{\"time\":\"") : STR("time="));
     put(&l, str_of(time, CLOCK_ISO_BYTES - 1));
-    put(&l, head->format == LOG_JSON ? STR("\",\"level\":\"") : STR(" level="));
-    put(&l, levels[head->level]);
-    put(&l, head->format == LOG_JSON ? STR("\",\"event\":\"") : STR(" event="));
+    put(&l, levels[head->format][head->level]);
     put(&l, str_z(head->event));
     if (head->format == LOG_JSON)
         put(&l, STR("\""));

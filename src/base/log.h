@@ -25,16 +25,20 @@ enum log_kind { LOG_KIND_STR, LOG_KIND_INT };
 
 /* One key and its value. An absent str (p NULL) leaves the field out. */
 struct log_field {
-    str key;
+    str lead[2]; // what stands before the value, by format: the key is known when this is compiled
     enum log_kind kind;
     str text;
     int64_t number;
 };
 
+#define LOG_LEADS(name)                                                                            \
+    {                                                                                              \
+        [LOG_TEXT] = STR_C(" " name "="), [LOG_JSON] = STR_C(",\"" name "\":")                     \
+    }
 #define LOG_STR(name, value)                                                                       \
-    ((struct log_field){.key = STR(name), .kind = LOG_KIND_STR, .text = (value)})
+    ((struct log_field){.lead = LOG_LEADS(name), .kind = LOG_KIND_STR, .text = (value)})
 #define LOG_INT(name, value)                                                                       \
-    ((struct log_field){.key = STR(name), .kind = LOG_KIND_INT, .number = (int64_t)(value)})
+    ((struct log_field){.lead = LOG_LEADS(name), .kind = LOG_KIND_INT, .number = (int64_t)(value)})
 
 /*
  * log_info("stream_end", LOG_STR("model", model), LOG_INT("lines", n));

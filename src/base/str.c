@@ -1,5 +1,7 @@
 #include "base/str.h"
 
+#include "base/lanes.h"
+
 bool str_istarts(str s, str prefix)
 {
     if (s.len < prefix.len)
@@ -12,13 +14,6 @@ bool str_istarts(str s, str prefix)
     return true;
 }
 
-/* Whether a byte of `word` is below 0x20 or 0x7F, or (a false alarm) has its top bit set. */
-static bool may_hold_control(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
-    return (((word - ones * 0x20) | (word + ones) | word) & tops) != 0;
-}
-
 static bool is_one_line_by_byte(str s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -29,16 +24,21 @@ static bool is_one_line_by_byte(str s)
     return true;
 }
 
+/* Tabs and what is no ASCII are false alarms: they need a closer look. */
+static inline bool may_hold_control(lanes v)
+{
+    return lanes_any((v < ' ') | (v == 0x7F));
+}
+
 bool str_is_one_line(str s)
 {
-    uint64_t word;
-    if (s.len < sizeof(word))
-        return is_one_line_by_byte(s);
-    for (size_t i = 0; i < s.len; i += sizeof(word)) {
-        // The last word may overlap the one before.
-        size_t at = i + sizeof(word) <= s.len ? i : s.len - sizeof(word);
-        memcpy(&word, s.p + at, sizeof(word));
-        if (may_hold_control(word))
+    if (s.len == 0)
+        return true;
+    if (s.len <= LANES)
+        return !may_hold_control(lanes_gather(s.p, s.len)) || is_one_line_by_byte(s);
+    for (size_t i = 0; i < s.len; i += LANES) {
+        // The last lanes may overlap those before.
+        if (may_hold_control(lanes_load(s.p + (i + LANES <= s.len ? i : s.len - LANES))))
             return is_one_line_by_byte(s);
     }
     return true;
@@ -102,6 +102,26 @@ bool str_cut(str s, char sep, str *head, str *rest)
     *head = str_head(s, at);
     *rest = str_skip(s, at + 1);
     return at < s.len;
+}
+
+char *str_decimal(char *end, uint64_t value)
+{
+    static const char pairs[] = "0001020304050607080910111213141516171819"
+                                "2021222324252627282930313233343536373839"
+                                "4041424344454647484950515253545556575859"
+                                "6061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    for (; value >= 100; value /= 100) {
+        end -= 2;
+        memcpy(end, pairs + 2 * (value % 100), 2);
+    }
+    if (value >= 10) {
+        end -= 2;
+        memcpy(end, pairs + 2 * value, 2);
+    } else {
+        *--end = (char)('0' + value);
+    }
+    return end;
 }
 
 bool str_to_u64(str s, uint64_t *ret)

@@ -110,6 +110,36 @@ str str_trim_ws(str s);
  */
 bool str_cut(str s, char sep, str *head, str *rest);
 
+/* memcpy() for texts of which most are short; n > 0. */
+static ALWAYS_INLINE void str_copy(char *to, const char *from, size_t n)
+{
+    uint64_t first, last;
+    uint32_t head, tail;
+    if (n > 16) {
+        memcpy(to, from, n);
+    } else if (n >= sizeof(first)) { // two words that overlap
+        memcpy(&first, from, sizeof(first));
+        memcpy(&last, from + n - sizeof(last), sizeof(last));
+        memcpy(to, &first, sizeof(first));
+        memcpy(to + n - sizeof(last), &last, sizeof(last));
+    } else if (n >= sizeof(head)) {
+        memcpy(&head, from, sizeof(head));
+        memcpy(&tail, from + n - sizeof(tail), sizeof(tail));
+        memcpy(to, &head, sizeof(head));
+        memcpy(to + n - sizeof(tail), &tail, sizeof(tail));
+    } else {
+        char middle = from[n / 2], end = from[n - 1];
+        to[0] = from[0];
+        to[n / 2] = middle;
+        to[n - 1] = end;
+    }
+}
+
+#define DECIMAL_BYTES 20 // of the largest uint64_t
+
+/* Writes `value` in decimal so that it ends before `end`; returns where it begins. */
+char *str_decimal(char *end, uint64_t value);
+
 /* Decimal digits only, no sign, no blank; false on anything else and on overflow. */
 MUST_CHECK bool str_to_u64(str s, uint64_t *ret);
 

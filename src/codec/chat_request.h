@@ -38,7 +38,8 @@ struct chat_message {
 
 enum chat_value {
     CHAT_VALUE_INTEGER,
-    CHAT_VALUE_JSON, // written as it is
+    CHAT_VALUE_NUMBER, // its text, written as it is
+    CHAT_VALUE_JSON,   // written as it is
     CHAT_VALUE_TEXTS,
 };
 
@@ -47,6 +48,7 @@ struct chat_option {
     str name;
     enum chat_value kind;
     int64_t integer;
+    str number;
     const struct json *json;
     const str *texts;
     size_t n_texts;
@@ -64,11 +66,10 @@ struct chat_request {
     str model;
     const struct chat_message *messages;
     size_t n_messages;
+    str messages_json; // the native array, instead of the list; p NULL: the list holds them
     bool stream;
     bool include_usage;
 
-    struct chat_option options[CHAT_OPTIONS_MAX];
-    size_t n_options;
     const struct json *extra_options; // an object that wins over `options`; NULL: none
 
     enum chat_format format;
@@ -79,6 +80,9 @@ struct chat_request {
     bool logprobs;
     int64_t top_logprobs; // 0: not asked for
     const struct json *keep_alive;
+
+    size_t n_options;
+    struct chat_option options[CHAT_OPTIONS_MAX]; // the last member: those unused need no clearing
 };
 
 #endif

@@ -16,13 +16,20 @@ static ALWAYS_INLINE size_t run_of_two_halves(str s, stops *stop)
     return n < half ? n : n + s.len - LANES;
 }
 
-/* For s.len < LANES / 2: before zeros, which stop every run. */
+/* For s.len < LANES / 2: as above with quarters, or byte by byte, before zeros, which stop. */
 static ALWAYS_INLINE size_t run_of_few(str s, stops *stop)
 {
+    const size_t quarter = LANES / 4;
     char word[LANES] = {0};
-    for (size_t i = 0; i < s.len; i++)
-        word[i] = s.p[i];
-    return lanes_first(stop(lanes_load(word)));
+    if (s.len < quarter) {
+        for (size_t i = 0; i < s.len; i++)
+            word[i] = s.p[i];
+        return lanes_first(stop(lanes_load(word)));
+    }
+    memcpy(word, s.p, quarter);
+    memcpy(word + quarter, s.p + s.len - quarter, quarter);
+    size_t n = lanes_first(stop(lanes_load(word)));
+    return n < quarter ? n : n + s.len - 2 * quarter;
 }
 
 static ALWAYS_INLINE size_t run(str s, stops *stop)
@@ -62,4 +69,29 @@ size_t json_plain_run_on(str s)
 size_t json_string_run_on(str s)
 {
     return run(s, json_ends_string);
+}
+
+/* The number of bytes before the first that is ASCII, not UTF-8, or a line end. */
+static size_t foreign_run(str s)
+{
+    size_t i = 0;
+    while (i < s.len && (unsigned char)s.p[i] >= 0x80) {
+        size_t n = utf8_sequence(str_skip(s, i));
+        if (n == 0 || json_is_long_line_end(s.p + i, n))
+            break;
+        i += n;
+    }
+    return i;
+}
+
+size_t json_written_run(str s)
+{
+    size_t at = 0;
+    for (;;) {
+        at += json_plain_run(str_skip(s, at));
+        size_t n = foreign_run(str_skip(s, at));
+        if (n == 0)
+            return at;
+        at += n;
+    }
 }

@@ -24,6 +24,16 @@ static inline lanes json_ends_string(lanes v)
     return ((v & (int8_t)0xE0) == 0) | (v == '"') | (v == '\\');
 }
 
+/* Whether the `n` bytes at `p` are U+0085, U+2028 or U+2029, which some clients take for line ends.
+ */
+static inline bool json_is_long_line_end(const char *p, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    if (n == 2)
+        return u[0] == 0xC2 && u[1] == 0x85;
+    return n == 3 && u[0] == 0xE2 && u[1] == 0x80 && (u[2] == 0xA8 || u[2] == 0xA9);
+}
+
 /* The two calls below when the run does not end among the first lanes. */
 size_t json_plain_run_on(str s);
 size_t json_string_run_on(str s);
@@ -41,5 +51,11 @@ static inline size_t json_string_run(str s)
     size_t n = s.len >= LANES ? lanes_first(json_ends_string(lanes_load(s.p))) : LANES;
     return n < LANES ? n : json_string_run_on(s);
 }
+
+/*
+ * The number of bytes before the first character that a string cannot hold as the writer writes
+ * it: a quote, a backslash, a control, a line end of more than one byte, or what is no UTF-8.
+ */
+size_t json_written_run(str s);
 
 #endif

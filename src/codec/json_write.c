@@ -12,12 +12,9 @@ static size_t escape_at(const char *p, size_t left)
     unsigned char c = (unsigned char)p[0];
     if (c < 0x20 || c == '"' || c == '\\')
         return 1;
-    if (c == 0xC2 && left >= 2 && (unsigned char)p[1] == 0x85)
+    if (c == 0xC2 && left >= 2 && json_is_long_line_end(p, 2))
         return 2;
-    if (c == 0xE2 && left >= 3 && (unsigned char)p[1] == 0x80 &&
-        ((unsigned char)p[2] == 0xA8 || (unsigned char)p[2] == 0xA9))
-        return 3;
-    return 0;
+    return c == 0xE2 && left >= 3 && json_is_long_line_end(p, 3) ? 3 : 0;
 }
 
 /* The two-byte escape's letter for a one-byte character, or 0. */
@@ -49,28 +46,10 @@ static void put_long(struct buf *out, const char *p, size_t len)
         buf_append(out, (unsigned char)p[2] == 0xA8 ? STR("\\u2028") : STR("\\u2029"));
 }
 
-/* The number of bytes before the first that is ASCII, not UTF-8, or to be escaped. */
-static size_t foreign_run(str s)
-{
-    size_t i = 0;
-    while (i < s.len && (unsigned char)s.p[i] >= 0x80) {
-        size_t n = utf8_sequence(str_skip(s, i));
-        if (n == 0 || escape_at(s.p + i, n) > 0)
-            break;
-        i += n;
-    }
-    return i;
-}
-
-/*
- * Appends what runs have stopped at, if it is a character to be escaped or a byte that is none;
- * returns its length. Behind foreign letters it may be plain text again, and 0.
- */
+/* Appends what a run has stopped at: an escape, or U+FFFD for a byte; returns its length. */
 static size_t put_special(struct buf *out, str s)
 {
     if ((unsigned char)s.p[0] < 0x80) {
-        if (escape_at(s.p, 1) == 0)
-            return 0;
         put_short(out, s.p[0]);
         return 1;
     }
@@ -86,9 +65,7 @@ static size_t put_special(struct buf *out, str s)
 void json_put_escaped(struct buf *out, str s)
 {
     while (s.len > 0) {
-        size_t run = json_plain_run(s);
-        if (run < s.len && (unsigned char)s.p[run] >= 0x80)
-            run += foreign_run(str_skip(s, run));
+        size_t run = json_written_run(s);
         buf_append(out, str_head(s, run));
         s = str_skip(s, run);
         if (s.len > 0)

@@ -1,43 +1,6 @@
 #include "codec/ollama_line_fast.h"
 
-#include "codec/json_scan.h"
-
-enum { DIGITS_MAX = 18 }; // so many fit an int64, whatever they are
-
-/* What is left of the line. */
-struct cursor {
-    const char *at;
-    const char *end;
-};
-
-static size_t left(const struct cursor *c)
-{
-    return (size_t)(c->end - c->at);
-}
-
-/* Inline, so that a literal of known length is compared in registers. */
-static ALWAYS_INLINE bool take(struct cursor *c, const char *literal, size_t len)
-{
-    if (left(c) < len || memcmp(c->at, literal, len) != 0)
-        return false;
-    c->at += len;
-    return true;
-}
-
-#define TAKE(c, literal) take((c), (literal), sizeof(literal) - 1)
-
-/* ---- strings; the cursor stands behind the opening quote, then behind the closing one ---- */
-
-/* A string without escapes. */
-static bool take_plain(struct cursor *c, str *ret)
-{
-    size_t n = json_string_run(str_of(c->at, left(c)));
-    if (n == left(c) || c->at[n] != '"')
-        return false;
-    *ret = str_of(c->at, n);
-    c->at += n + 1;
-    return true;
-}
+#include "codec/json_cursor.h"
 
 /* A character of the Basic Multilingual Plane, which is no surrogate, as UTF-8. */
 static size_t put_utf8(char *out, unsigned unit)
@@ -98,9 +61,9 @@ static size_t unescape_one(str *in, char *out)
 }
 
 /* A string with escapes, none of which makes it longer. */
-static bool take_escaped(struct cursor *c, struct arena *a, str *ret)
+static bool take_escaped(struct json_cursor *c, struct arena *a, str *ret)
 {
-    str in = str_of(c->at, left(c));
+    str in = str_of(c->at, json_left(c));
     char *out = arena_alloc(a, in.len);
     if (out == NULL)
         return false;
@@ -122,68 +85,54 @@ static bool take_escaped(struct cursor *c, struct arena *a, str *ret)
 }
 
 /* A string with or without. */
-static bool take_string(struct cursor *c, struct arena *a, str *ret)
+static bool take_string(struct json_cursor *c, struct arena *a, str *ret)
 {
-    return take_plain(c, ret) || take_escaped(c, a, ret);
+    return json_take_plain(c, ret) || take_escaped(c, a, ret);
 }
 
 /* ---- the end of an answer ---- */
 
-/* A whole number that is not negative. */
-static bool take_count(struct cursor *c, uint64_t *ret)
-{
-    uint64_t value = 0;
-    size_t n = 0;
-    for (; n < left(c) && n <= DIGITS_MAX && ascii_is_digit(c->at[n]); n++)
-        value = value * 10 + (uint64_t)(c->at[n] - '0');
-    if (n == 0 || n > DIGITS_MAX || (n > 1 && c->at[0] == '0'))
-        return false;
-    *ret = value;
-    c->at += n;
-    return true;
-}
-
 /* What follows `"done":true`. Ollama leaves out what is zero, and never changes the order. */
-static bool take_end(struct cursor *c, struct ollama_line *line)
+static bool take_end(struct json_cursor *c, struct ollama_line *line)
 {
     uint64_t ignored;
-    if (TAKE(c, ",\"done_reason\":\"") && !take_plain(c, &line->done_reason))
+    if (JSON_TAKE(c, ",\"done_reason\":\"") && !json_take_plain(c, &line->done_reason))
         return false;
-    if (TAKE(c, ",\"total_duration\":") && !take_count(c, &ignored))
+    if (JSON_TAKE(c, ",\"total_duration\":") && !json_take_count(c, &ignored))
         return false;
-    if (TAKE(c, ",\"load_duration\":") && !take_count(c, &ignored))
+    if (JSON_TAKE(c, ",\"load_duration\":") && !json_take_count(c, &ignored))
         return false;
-    if (TAKE(c, ",\"prompt_eval_count\":") && !take_count(c, &line->prompt_tokens))
+    if (JSON_TAKE(c, ",\"prompt_eval_count\":") && !json_take_count(c, &line->prompt_tokens))
         return false;
-    if (TAKE(c, ",\"prompt_eval_duration\":") && !take_count(c, &ignored))
+    if (JSON_TAKE(c, ",\"prompt_eval_duration\":") && !json_take_count(c, &ignored))
         return false;
-    if (TAKE(c, ",\"eval_count\":") && !take_count(c, &line->completion_tokens))
+    if (JSON_TAKE(c, ",\"eval_count\":") && !json_take_count(c, &line->completion_tokens))
         return false;
-    if (TAKE(c, ",\"eval_duration\":") && !take_count(c, &ignored))
+    if (JSON_TAKE(c, ",\"eval_duration\":") && !json_take_count(c, &ignored))
         return false;
     line->done = true;
-    return TAKE(c, "}");
+    return JSON_TAKE(c, "}");
 }
 
 bool ollama_line_fast(struct arena *a, str text, struct ollama_line *ret)
 {
     if (text.len == 0) // it may be NULL then
         return false;
-    struct cursor c = {text.p, text.p + text.len};
+    struct json_cursor c = {text.p, text.p + text.len};
     struct ollama_line line = {0};
     str ignored;
-    if (!TAKE(&c, "{\"model\":\"") || !take_plain(&c, &ignored))
+    if (!JSON_TAKE(&c, "{\"model\":\"") || !json_take_plain(&c, &ignored))
         return false;
-    if (!TAKE(&c, ",\"created_at\":\"") || !take_plain(&c, &ignored))
+    if (!JSON_TAKE(&c, ",\"created_at\":\"") || !json_take_plain(&c, &ignored))
         return false;
-    if (!TAKE(&c, ",\"message\":{\"role\":\"assistant\",\"content\":\"") ||
+    if (!JSON_TAKE(&c, ",\"message\":{\"role\":\"assistant\",\"content\":\"") ||
         !take_string(&c, a, &line.content))
         return false;
-    if (TAKE(&c, ",\"thinking\":\"") && !take_string(&c, a, &line.thinking))
+    if (JSON_TAKE(&c, ",\"thinking\":\"") && !take_string(&c, a, &line.thinking))
         return false;
-    if (!TAKE(&c, "},\"done\":"))
+    if (!JSON_TAKE(&c, "},\"done\":"))
         return false;
-    if (!TAKE(&c, "false}") && !(TAKE(&c, "true") && take_end(&c, &line)))
+    if (!JSON_TAKE(&c, "false}") && !(JSON_TAKE(&c, "true") && take_end(&c, &line)))
         return false;
     if (c.at != c.end)
         return false;

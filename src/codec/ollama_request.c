@@ -13,6 +13,15 @@ static void put_key(struct buf *out, bool *first, str key)
     buf_append_char(out, ':');
 }
 
+/* As put_key for a key of ours, in which nothing is to be escaped. */
+static void put_own_key(struct buf *out, bool *first, str key)
+{
+    buf_append(out, *first ? STR("\"") : STR(",\""));
+    *first = false;
+    buf_append(out, key);
+    buf_append(out, STR("\":"));
+}
+
 /* A key of ours that is not the first member, as it goes out. */
 #define KEY(name) STR(",\"" name "\":")
 
@@ -86,6 +95,10 @@ static void put_message(struct buf *out, const struct chat_message *m)
 
 static void put_messages(struct buf *out, const struct chat_request *req)
 {
+    if (req->messages_json.p != NULL) {
+        buf_append(out, req->messages_json);
+        return;
+    }
     buf_append_char(out, '[');
     for (size_t i = 0; i < req->n_messages; i++) {
         if (i > 0)
@@ -155,6 +168,9 @@ static void put_option(struct buf *out, const struct chat_option *o)
     case CHAT_VALUE_INTEGER:
         buf_append_i64(out, o->integer);
         break;
+    case CHAT_VALUE_NUMBER:
+        buf_append(out, o->number);
+        break;
     case CHAT_VALUE_JSON:
         json_put_value(out, o->json);
         break;
@@ -175,18 +191,18 @@ static void put_options(struct buf *out, const struct chat_request *req,
                         const struct ollama_defaults *defaults)
 {
     bool first = true;
-    bool has_num_ctx = extra_has(req, STR("num_ctx"));
+    bool has_num_ctx = req->extra_options != NULL && extra_has(req, STR("num_ctx"));
     buf_append_char(out, '{');
     for (size_t i = 0; i < req->n_options; i++) {
         const struct chat_option *o = &req->options[i];
         has_num_ctx = has_num_ctx || str_eq(o->name, STR("num_ctx"));
-        if (extra_has(req, o->name))
+        if (req->extra_options != NULL && extra_has(req, o->name))
             continue;
-        put_key(out, &first, o->name);
+        put_own_key(out, &first, o->name);
         put_option(out, o);
     }
     if (defaults->num_ctx > 0 && !has_num_ctx) {
-        put_key(out, &first, STR("num_ctx"));
+        put_own_key(out, &first, STR("num_ctx"));
         buf_append_i64(out, defaults->num_ctx);
     }
     struct json_iter it = json_iter(req->extra_options);
@@ -277,7 +293,7 @@ static void put_stream(struct buf *out, bool stream)
 static void make_room(struct buf *out, const struct chat_request *req)
 {
     enum { FIXED = 512, PER_MESSAGE = 64 };
-    size_t room = FIXED;
+    size_t room = FIXED + req->messages_json.len;
     for (size_t i = 0; i < req->n_messages; i++) {
         const struct chat_message *m = &req->messages[i];
         room += PER_MESSAGE + m->content.len;

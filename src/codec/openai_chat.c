@@ -1,11 +1,11 @@
 #include "codec/openai_chat.h"
 
-#include <assert.h>
-#include <math.h>
-
+#include "codec/openai_chat_fast.h"
 #include "codec/openai_messages.h"
+#include "codec/openai_option.h"
 #include "codec/openai_think.h"
 #include "codec/openai_tools.h"
+#include <assert.h>
 
 enum { TOP_LOGPROBS_MAX = 20 };
 
@@ -75,38 +75,11 @@ static enum err refuse_type(const struct decoder *d, str param, const struct jso
 
 /* ---- fields that become native options ---- */
 
-enum option_kind {
-    OPTION_NUMBER,
-    OPTION_INTEGER,
-    OPTION_LIMIT, // an integer for which 0 means none, as if it were absent
-};
+/* Fields of options stand together, in the order of their rows. */
+enum { OPTION_FIELDS = FIELD_REPEAT_PENALTY - FIELD_TEMPERATURE + 1 };
 
-/*
- * Ranges are OpenAI's where it has the field, else wide enough for what models take. Of two rows
- * for one native option the first that is given wins. A field that is absent is not sent: the
- * model's own default holds.
- */
-static const struct option_row {
-    enum field field;
-    str native;
-    enum option_kind kind;
-    double lowest;
-    double highest;
-} OPTION_ROWS[] = {
-    {FIELD_TEMPERATURE,           STR_C("temperature"),       OPTION_NUMBER,  0,         2        },
-    {FIELD_TOP_P,                 STR_C("top_p"),             OPTION_NUMBER,  0,         1        },
-    {FIELD_FREQUENCY_PENALTY,     STR_C("frequency_penalty"), OPTION_NUMBER,  -2,        2        },
-    {FIELD_PRESENCE_PENALTY,      STR_C("presence_penalty"),  OPTION_NUMBER,  -2,        2        },
-    {FIELD_SEED,                  STR_C("seed"),              OPTION_INTEGER, -HUGE_VAL, HUGE_VAL },
-    {FIELD_MAX_COMPLETION_TOKENS, STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
-    {FIELD_MAX_TOKENS,            STR_C("num_predict"),       OPTION_LIMIT,   -2,        INT32_MAX},
-    {FIELD_NUM_CTX,               STR_C("num_ctx"),           OPTION_INTEGER, 1,         INT32_MAX},
-    {FIELD_TOP_K,                 STR_C("top_k"),             OPTION_INTEGER, -1,        INT32_MAX},
-    {FIELD_MIN_P,                 STR_C("min_p"),             OPTION_NUMBER,  0,         1        },
-    {FIELD_REPEAT_PENALTY,        STR_C("repeat_penalty"),    OPTION_NUMBER,  0,         100      },
-};
-
-static_assert(COUNT_OF(OPTION_ROWS) < CHAT_OPTIONS_MAX, "one place is for stop");
+static_assert((int)OPTION_FIELDS == (int)OPENAI_OPTIONS, "each row has its field");
+static_assert((int)OPENAI_OPTIONS < (int)CHAT_OPTIONS_MAX, "one place is for stop");
 
 static bool has_option(const struct chat_request *req, str name)
 {
@@ -117,11 +90,10 @@ static bool has_option(const struct chat_request *req, str name)
     return false;
 }
 
-static enum err refuse_range(const struct decoder *d, const struct option_row *row)
+static enum err refuse_range(const struct decoder *d, const struct openai_option *row)
 {
-    str param = FIELD_KEYS[row->field];
-    return REFUSE(d, param, "'%.*s' must be between %.10g and %.10g", STR_ARG(param), row->lowest,
-                  row->highest);
+    return REFUSE(d, row->name, "'%.*s' must be between %.10g and %.10g", STR_ARG(row->name),
+                  row->lowest, row->highest);
 }
 
 static enum err refuse_integer(const struct decoder *d, str param)
@@ -129,21 +101,21 @@ static enum err refuse_integer(const struct decoder *d, str param)
     return REFUSE(d, param, "'%.*s' must be a 64-bit integer", STR_ARG(param));
 }
 
-static enum err decode_option(const struct decoder *d, const struct option_row *row)
+static enum err decode_option(const struct decoder *d, const struct openai_option *row,
+                              const struct json *v)
 {
-    const struct json *v = d->fields[row->field];
     struct chat_option option = {.name = row->native, .kind = CHAT_VALUE_JSON, .json = v};
     double number = 0;
     if (json_is_null(v))
         return ERR_OK;
     if (!json_to_double(v, &number))
-        return refuse_type(d, FIELD_KEYS[row->field], v, "a number");
+        return refuse_type(d, row->name, v, "a number");
     if (number < row->lowest || number > row->highest)
         return refuse_range(d, row);
     if (row->kind != OPTION_NUMBER) {
         option.kind = CHAT_VALUE_INTEGER;
         if (!json_to_i64(v, &option.integer))
-            return refuse_integer(d, FIELD_KEYS[row->field]);
+            return refuse_integer(d, row->name);
         if (row->kind == OPTION_LIMIT && option.integer == 0)
             return ERR_OK;
     }
@@ -154,8 +126,8 @@ static enum err decode_option(const struct decoder *d, const struct option_row *
 
 static enum err decode_options(const struct decoder *d)
 {
-    for (size_t i = 0; i < COUNT_OF(OPTION_ROWS); i++) {
-        enum err err = decode_option(d, &OPTION_ROWS[i]);
+    for (size_t i = 0; i < OPENAI_OPTIONS; i++) {
+        enum err err = decode_option(d, &OPENAI_OPTION[i], d->fields[FIELD_TEMPERATURE + i]);
         if (err != ERR_OK)
             return err;
     }
@@ -427,4 +399,14 @@ enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct
                              json_kind_name(json_kind(body)));
     *ret = body;
     return ERR_OK;
+}
+
+enum err openai_chat_read(struct arena *a, char *text, size_t len, struct chat_request *ret,
+                          struct openai_fault *fault)
+{
+    const struct json *body;
+    if (openai_chat_fast(str_of(text, len), ret))
+        return ERR_OK;
+    enum err err = openai_body_parse(a, text, len, &body, fault);
+    return err == ERR_OK ? openai_chat_decode(a, body, ret, fault) : err;
 }

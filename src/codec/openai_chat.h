@@ -38,6 +38,10 @@ MUST_CHECK enum err openai_body_parse(struct arena *a, char *text, size_t len,
 MUST_CHECK enum err openai_chat_decode(struct arena *a, const struct json *body,
                                        struct chat_request *ret, struct openai_fault *fault);
 
+/* Both in one, by the quick way if the body has the shape for it (openai_chat_fast.h). */
+MUST_CHECK enum err openai_chat_read(struct arena *a, char *text, size_t len,
+                                     struct chat_request *ret, struct openai_fault *fault);
+
 /* As openai_chat_decode, for what other routes share with chat: all but messages, tools, format,
  * logprobs. */
 MUST_CHECK enum err openai_common_decode(struct arena *a, const struct json *body,

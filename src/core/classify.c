@@ -472,7 +472,7 @@ void classify(struct arena *a, const struct attempt *attempt, struct verdict *re
         .host = row->host,
         .retry = row->retry,
         .counts = row->counts,
-        .retry_once = attempt->how == ATTEMPT_TIMEOUT,
+        .retry_once = attempt->how == ATTEMPT_TIMEOUT || attempt->how == ATTEMPT_IDLE,
         .name = row->name,
     };
     v.error.no_retry = row->no_retry;

@@ -210,7 +210,7 @@ static void keep_secret(struct loader *l, size_t at)
     const void *from = (const char *)old + row->offset;
     struct config_tokens tokens;
     memcpy(&tokens, from, sizeof(tokens));
-    struct config_digest *items = arena_new(&l->cfg->arena, struct config_digest, tokens.n);
+    struct config_tag *items = arena_new(&l->cfg->arena, struct config_tag, tokens.n);
     if (items == NULL)
         return; // config_finish() sees the overflow
     if (tokens.n > 0)

@@ -36,8 +36,12 @@ struct config_digest {
     unsigned char bytes[CRYPTO_DIGEST_BYTES];
 };
 
+struct config_tag {
+    unsigned char bytes[CRYPTO_TAG_BYTES];
+};
+
 struct config_tokens {
-    const struct config_digest *items;
+    const struct config_tag *items;
     size_t n; // 0: no authentication
 };
 

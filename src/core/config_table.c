@@ -21,71 +21,97 @@
 // clang-format off
 const struct config_row CONFIG_TABLE[CONFIG_ROWS] = {
     {STR_C("PORT"), CONFIG_NUMBER, CONFIG_FIXED, AT(port), 1, 65535, STR_C("3000"), NULL,
-     "port to listen on"},
+     "port to listen on", NULL},
     {STR_C("HOST"), CONFIG_HOST, CONFIG_FIXED, AT(host), 0, 0, STR_C("0.0.0.0"), NULL,
-     "address to listen on"},
+     "address to listen on", NULL},
     {STR_C("ADMIN_PASSWORD"), CONFIG_PASSWORD, CONFIG_FROM_FILE | CONFIG_SECRET,
      AT(admin_password), 0, 0, STR_C("admin123"), NULL,
-     "admin password; while it is the default, /admin answers this machine only"},
+     "admin password; while it is the default, /admin answers this machine only",
+     "It is read at each start and never stored; set it behind a proxy in any case, since a "
+     "proxy on this machine makes everybody look local"},
     {STR_C("API_TOKEN"), CONFIG_TOKENS, CONFIG_FROM_FILE | CONFIG_SECRET, AT(api_tokens), 0, 0,
-     STR_C(""), NULL, "tokens that callers must present, by commas; empty: no authentication"},
+     STR_C(""), NULL, "tokens that callers must present, by commas; empty: no authentication",
+     "Presented as Authorization: Bearer, x-api-key or api-key; GET /, /health and "
+     "preflights need none"},
     {STR_C("OLLAMA_BASE_URL"), CONFIG_URL, 0, AT(upstream), 0, 0,
      STR_C("https://ollama.com/api"), NULL,
-     "the Ollama server; not set: one on this machine, as long as there is no key"},
+     "the Ollama server; not set: one on this machine, as long as there is no key",
+     "Also the server of keys that name none; a trailing /, /api or /v1 is cut. With a key "
+     "in the pool and this not set, such keys belong to ollama.com"},
     {STR_C("HEALTH_CHECK_INTERVAL"), CONFIG_NUMBER, 0, AT(health_check_interval_s), 0, DAY_S,
-     STR_C("60"), NULL, "seconds between health rounds; 0: none"},
+     STR_C("60"), NULL, "seconds between health rounds; 0: none",
+     "Only keys in doubt are asked, at most two a second and host, with calls that cost no tokens"},
     {STR_C("CONNECT_TIMEOUT"), CONFIG_NUMBER, 0, AT(connect_timeout_ms), 1, DAY_MS,
-     STR_C("30000"), NULL, "ms for TCP and TLS connect, per attempt"},
+     STR_C("30000"), NULL, "ms for TCP and TLS connect, per attempt", NULL},
     {STR_C("REQUEST_TIMEOUT"), CONFIG_NUMBER, 0, AT(request_timeout_ms), 1, DAY_MS,
-     STR_C("300000"), NULL, "ms to the first byte of an answer, and for one that is not streamed"},
+     STR_C("300000"), NULL, "ms to the first byte of an answer, and for one that is not streamed",
+     "A stream that goes on is never cut by it"},
     {STR_C("STREAM_IDLE_TIMEOUT"), CONFIG_NUMBER, 0, AT(stream_idle_timeout_ms), 1, DAY_MS,
-     STR_C("300000"), NULL, "ms between two bytes of a running stream"},
+     STR_C("300000"), NULL, "ms between two bytes of a running stream",
+     "Ollama is silent while it writes a tool call, so this is long"},
     {STR_C("STREAM_START_TIMEOUT"), CONFIG_NUMBER, 0, AT(stream_start_timeout_ms), 0, DAY_MS,
-     STR_C("15000"), NULL, "ms after which a waiting stream begins with comments; 0: never"},
+     STR_C("15000"), NULL, "ms after which a waiting stream begins with comments; 0: never",
+     "Such a stream has status 200 from then on, so that a failure is an event in it"},
     {STR_C("MAX_RETRIES"), CONFIG_NUMBER, 0, AT(max_retries), 0, 64, STR_C("2"), NULL,
-     "further attempts after one that reached a model and failed"},
+     "further attempts after one that reached a model and failed",
+     "A key or host that only refuses is not counted: up to 64 keys are asked, none after "
+     "10 s of refusals"},
     {STR_C("REASONING_FIELD"), CONFIG_WORD, 0, AT(reasoning_field), 0, 0,
-     STR_C("reasoning_content"), REASONING_WORDS, "field that carries the model's thinking"},
+     STR_C("reasoning_content"), REASONING_WORDS, "field that carries the model's thinking", NULL},
     {STR_C("DEFAULT_NUM_CTX"), CONFIG_NUMBER, 0, AT(default_num_ctx), 1, 16777216, STR_C(""),
-     NULL, "num_ctx sent when a request says none; empty: not sent"},
+     NULL, "num_ctx sent when a request says none; empty: not sent",
+     "Requests for embeddings get none"},
     {STR_C("LOG_LEVEL"), CONFIG_WORD, 0, AT(log_level), 0, 0, STR_C("info"), LEVEL_WORDS,
-     "what is logged"},
+     "what is logged", NULL},
     {STR_C("LOG_FORMAT"), CONFIG_WORD, 0, AT(log_format), 0, 0, STR_C("text"), FORMAT_WORDS,
-     "key=value, or one JSON object per line"},
+     "key=value, or one JSON object per line", NULL},
     {STR_C("DEBUG_HEADERS"), CONFIG_BOOL, 0, AT(debug_headers), 0, 0, STR_C("0"), NULL,
-     "1: answers carry the path of attempts in X-Attempts"},
+     "1: answers carry the path of attempts in X-Attempts", NULL},
     {STR_C("DATA_DIR"), CONFIG_PATH, CONFIG_FIXED, AT(data_dir), 0, 0, STR_C("./data"), NULL,
-     "where the database and the key file live"},
+     "where the database and the key file live",
+     "Made with mode 0700; one server at a time"},
     {STR_C("KEY_FILE"), CONFIG_PATH, CONFIG_FIXED, AT(key_file), 0, 0, STR_C(""), NULL,
-     "the key that encrypts upstream keys at rest; empty: DATA_DIR/secret.key"},
+     "the key that encrypts upstream keys at rest; empty: DATA_DIR/secret.key",
+     "32 bytes, made at the first start with mode 0600; kept elsewhere, it also protects "
+     "copies of DATA_DIR"},
     {STR_C("WORKERS"), CONFIG_NUMBER, CONFIG_FIXED, AT(workers), 1, 256, STR_C(""), NULL,
-     "event-loop threads; empty: the CPUs that may be used"},
+     "event-loop threads; empty: the CPUs that may be used", NULL},
     {STR_C("TLS_CERT"), CONFIG_PATH, 0, AT(tls_cert), 0, 0, STR_C(""), NULL,
-     "PEM file of the certificate chain, to serve HTTPS"},
+     "PEM file of the certificate chain, to serve HTTPS", NULL},
     {STR_C("TLS_KEY"), CONFIG_PATH, 0, AT(tls_key), 0, 0, STR_C(""), NULL,
-     "PEM file of its key"},
+     "PEM file of its key", NULL},
     {STR_C("CA_FILE"), CONFIG_PATH, 0, AT(ca_file), 0, 0, STR_C(""), NULL,
-     "PEM file of further roots that upstreams may be signed by"},
+     "PEM file of further roots that upstreams may be signed by", NULL},
     {STR_C("HTTP_PROXY"), CONFIG_PROXY, 0, AT(http_proxy), 0, 0, STR_C(""), NULL,
-     "proxy for http upstreams"},
+     "proxy for http upstreams",
+     "Loopback, private and single-label hosts always go direct; through a proxy the "
+     "address rules hold for literal addresses only. Upper case only"},
     {STR_C("HTTPS_PROXY"), CONFIG_PROXY, 0, AT(https_proxy), 0, 0, STR_C(""), NULL,
-     "proxy for https upstreams"},
+     "proxy for https upstreams",
+     "As HTTP_PROXY"},
     {STR_C("NO_PROXY"), CONFIG_TEXT, 0, AT(no_proxy), 0, 0, STR_C(""), NULL,
-     "hosts that need none: names, suffixes, addresses, ranges; *: all"},
+     "hosts that need none: names, suffixes, addresses, ranges; *: all", NULL},
     {STR_C("UPSTREAM_ALLOW_CIDRS"), CONFIG_CIDRS, 0, AT(upstream_allow), 0, 0, STR_C(""), NULL,
-     "address ranges that upstreams may be in although they would be refused"},
+     "address ranges that upstreams may be in although they would be refused",
+     "Link-local, unspecified, multicast and cloud metadata addresses are refused "
+     "otherwise, when a name resolves to one too"},
     {STR_C("TRUST_PROXY"), CONFIG_TRUST, 0, AT(trust_proxy), 0, 0, STR_C("false"), NULL,
-     "peers whose X-Forwarded-For is believed; true: loopback and private ones"},
+     "peers whose X-Forwarded-For is believed; true: loopback and private ones",
+     "The right-most address that is not of a trusted peer is the caller; X-Forwarded-Proto "
+     "is believed of the same peers"},
     {STR_C("CORS_ORIGINS"), CONFIG_ORIGINS, 0, AT(cors), 0, 0, STR_C("auto"), NULL,
-     "web origins that may call /v1; auto: all with a token set, else local ones"},
+     "web origins that may call /v1; auto: all with a token set, else local ones",
+     "* stands for any run of characters; pages of other origins get 403"},
     {STR_C("MAX_CONN_PER_IP"), CONFIG_NUMBER, 0, AT(max_conn_per_ip), 0, 1000000, STR_C("0"), NULL,
-     "connections per address; 0: no limit"},
+     "connections per address; 0: no limit",
+     "Never for loopback and trusted proxies"},
     {STR_C("BODY_LIMIT"), CONFIG_NUMBER, 0, AT(body_limit_bytes), 1024, 1073741824,
-     STR_C("52428800"), NULL, "bytes of a request body on /v1"},
+     STR_C("52428800"), NULL, "bytes of a request body on /v1",
+     "A larger one gets 413"},
     {STR_C("METRICS_TOKEN"), CONFIG_TOKEN, CONFIG_SECRET, AT(metrics_token), 0, 0, STR_C(""), NULL,
-     "bearer token for /metrics; empty: this machine only"},
+     "bearer token for /metrics; empty: this machine only", NULL},
     {STR_C("SHUTDOWN_TIMEOUT"), CONFIG_NUMBER, 0, AT(shutdown_timeout_ms), 0, DAY_MS,
-     STR_C("30000"), NULL, "ms that running streams get when the program is told to stop"},
+     STR_C("30000"), NULL, "ms that running streams get when the program is told to stop", NULL},
 };
 // clang-format on
 
@@ -287,7 +313,7 @@ static enum err take_tokens(const struct job *j, bool list)
     size_t max = 1;
     for (size_t i = 0; list && i < j->text.len; i++)
         max += j->text.p[i] == ',';
-    struct config_digest *items = arena_new(j->a, struct config_digest, max);
+    struct config_tag *items = arena_new(j->a, struct config_tag, max);
     if (items == NULL)
         return err_set(j->why, ERR_TOO_LARGE, "holds too many tokens");
     size_t n = 0;
@@ -303,7 +329,7 @@ static enum err take_tokens(const struct job *j, bool list)
         enum err e = check_token(token, j->why);
         if (e != ERR_OK)
             return e;
-        crypto_digest(token, items[n++].bytes);
+        crypto_tag(token, items[n++].bytes);
     }
     if (n == 0)
         return err_set(j->why, ERR_SYNTAX, "holds no token");

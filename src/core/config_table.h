@@ -1,7 +1,7 @@
 /*
  * config_table - every setting as one row of data, and how each kind of value is read
  *
- * Private to config.c and its tests: others see struct config.
+ * For config.c, its tests and the program that writes the manual: others see struct config.
  */
 #ifndef CORE_CONFIG_TABLE_H
 #define CORE_CONFIG_TABLE_H
@@ -45,7 +45,8 @@ struct config_row {
     uint32_t max;
     str fallback;
     const char *words; // CONFIG_WORD: "debug, info", in the order of the enum
-    const char *help;
+    const char *help;  // a line
+    const char *more;  // further sentences of the manual, the last without its full stop; or NULL
 };
 
 #define CONFIG_ROWS 32

@@ -33,7 +33,9 @@
 #include "core/classify.h"
 
 enum {
+    KEYPOOL_KEYS_MAX = 1000000,
     KEYPOOL_REFUSALS_MAX = 64,    // keys that one request may be refused by
+    KEYPOOL_TRIES_MAX = 256,      // keys that one search hands out, whatever becomes of them
     KEYPOOL_MODEL_SETS_MAX = 256, // (host, model) pairs with a ready set of their own
     KEYPOOL_ERROR_BYTES = 512,    // kept of the last error's text
     KEYPOOL_NAME_BYTES = 256,
@@ -138,6 +140,8 @@ void keypool_set_fallback(struct keypool *p, const struct url *url, uint64_t now
  *
  * ERR_EXISTS  its (secret, base_url) is there already; `*ret_id` is the id of that one.
  * ERR_SYNTAX  base_url is no URL.
+ * ERR_RANGE   a text of it is longer than the limits above.
+ * ERR_TOO_LARGE  there are KEYPOOL_KEYS_MAX keys.
  */
 MUST_CHECK enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t now_ms,
                                 uint64_t *ret_id);
@@ -161,8 +165,17 @@ void keypool_reset_all(struct keypool *p, uint64_t now_ms);
 /* ---- choice ---- */
 
 /* What one request has tried so far; begins as zeroes. Allocates when a second key is needed. */
+struct key_try {
+    uint32_t slot;
+    uint32_t generation;
+    uint32_t host;
+    bool skip_host;
+};
+
 struct key_search {
-    struct key_tries *tries; // NULL: nothing was tried
+    struct key_try first;
+    struct key_try *more; // those after the first
+    uint32_t n;           // tries in all
 };
 
 void key_search_release(struct key_search *s);
@@ -176,6 +189,7 @@ struct lease {
     bool trial;            // a key or host that cools is tried by this one request
     bool fallback;         // the key of an empty pool
     uint64_t key_id;       // 0: the fallback
+    uint64_t model_hash;   // the pool's own
     const struct url *url; // of the host
     str secret;            // empty: send none
 };
@@ -186,6 +200,8 @@ enum key_pick {
     PICK_LIMITED,     // all that is left waits for a limit; *wait_ms until the first is over
     PICK_BUSY,        // what is left cools, and another request tries the first of it now
     PICK_EXHAUSTED,   // all that could be tried was tried by this search
+    PICK_DEAD,        // nothing was tried yet: the upstream has refused all keys that are left
+    PICK_REFUSED,     // nothing was tried yet: no key that is left may use this model
 };
 
 /*
@@ -197,6 +213,12 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
 
 /* Leases one certain key, whatever its state, for a check. False: there is no such key. */
 bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret);
+
+/*
+ * Leases a key of one host to ask it something that costs nothing: a ready one, or whichever is
+ * due for a trial. False: none is.
+ */
+bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, struct lease *ret);
 
 /* Takes the key's host out of this search: it lacks the model, or cannot be reached. */
 void key_search_skip_host(struct key_search *s, const struct lease *lease);
@@ -303,6 +325,7 @@ struct host_view {
     int64_t until_ms;
     str reason;
     bool models_known;
+    bool failed_last; // the last attempt there failed
 };
 
 uint32_t keypool_walk_hosts(struct keypool *p, uint32_t from, size_t max, uint64_t now_ms,

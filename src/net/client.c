@@ -25,12 +25,37 @@ static void append_target(struct buf *b, const struct url *url)
     buf_printf(b, url->ipv6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(url->host), url->port);
 }
 
-static struct origin *origin_new(str key, const struct url *url, const struct proxy *proxy)
+static void append_field(struct buf *b, str name, str value)
+{
+    buf_append(b, name);
+    buf_append(b, STR(": "));
+    buf_append(b, value);
+    buf_append(b, STR("\r\n"));
+}
+
+/* The fields that all requests of an origin have in common. */
+static void append_common_fields(struct buf *b, const struct client *c, const struct url *url,
+                                 const struct proxy *proxy)
+{
+    append_field(b, STR("Host"), url->authority);
+    append_field(b, STR("Accept"), STR(ACCEPTED));
+    append_field(b, STR("Accept-Encoding"), STR("identity"));
+    if (c->options.user_agent.len > 0)
+        append_field(b, STR("User-Agent"), c->options.user_agent);
+    if (proxy != NULL && proxy->usable && !url->tls && proxy->credentials.len > 0)
+        append_field(b, STR("Proxy-Authorization"), proxy->credentials);
+}
+
+static struct origin *origin_new(const struct client *c, str key, const struct url *url,
+                                 const struct proxy *proxy)
 {
     struct buf target;
     struct buf proxy_target;
+    struct buf fields;
     buf_init(&target, CLIENT_HEAD_BYTES);
     buf_init(&proxy_target, CLIENT_HEAD_BYTES);
+    buf_init(&fields, CLIENT_HEAD_BYTES);
+    append_common_fields(&fields, c, url, proxy);
     append_target(&target, url);
     str proxy_host = {NULL, 0};
     str credentials = {NULL, 0};
@@ -40,8 +65,9 @@ static struct origin *origin_new(str key, const struct url *url, const struct pr
         credentials = proxy->credentials;
     }
     // One block: the strings stand behind the struct.
-    struct origin *o = xcalloc(1, sizeof(*o) + key.len + url->host.len + target.len +
-                                      proxy_host.len + proxy_target.len + credentials.len);
+    struct origin *o =
+        xcalloc(1, sizeof(*o) + key.len + url->authority.len + url->host.len + target.len +
+                       fields.len + proxy_host.len + proxy_target.len + credentials.len);
     char *at = (char *)(o + 1);
     list_init(&o->idle);
     o->tls = url->tls;
@@ -50,13 +76,17 @@ static struct origin *origin_new(str key, const struct url *url, const struct pr
     o->proxy_usable = proxy != NULL && proxy->usable;
     o->proxy_port = o->proxy_usable ? proxy->url.port : 0;
     o->key = pack(&at, key);
+    o->authority = pack(&at, url->authority);
     o->host = pack(&at, url->host);
+    o->fields = pack(&at, buf_str(&fields));
+    o->fields_fit = buf_ok(&fields);
     o->target = pack(&at, buf_str(&target));
     o->proxy_host = pack(&at, proxy_host);
     o->proxy_target = pack(&at, buf_str(&proxy_target));
     o->proxy_credentials = pack(&at, credentials);
     buf_release(&target);
     buf_release(&proxy_target);
+    buf_release(&fields);
     return o;
 }
 
@@ -85,7 +115,7 @@ static struct origin *origin_acquire(struct client *c, const struct url *url)
     struct list *bucket = bucket_of(c, url);
     for (struct list *i = bucket->next; i != bucket; i = i->next) {
         struct origin *o = list_entry(i, struct origin, link);
-        if (o->port == url->port && o->tls == url->tls && str_eq(o->host, url->host)) {
+        if (o->port == url->port && o->tls == url->tls && str_eq(o->authority, url->authority)) {
             o->refs++;
             return o;
         }
@@ -94,7 +124,7 @@ static struct origin *origin_acquire(struct client *c, const struct url *url)
     struct buf key;
     buf_init(&key, CLIENT_HEAD_BYTES);
     append_key(&key, url, proxy);
-    struct origin *made = origin_new(buf_str(&key), url, proxy);
+    struct origin *made = origin_new(c, buf_str(&key), url, proxy);
     buf_release(&key);
     list_prepend(bucket, &made->link);
     made->refs++;
@@ -204,7 +234,10 @@ void client_free(struct client *c)
 /* Nothing of it may end the request line, or a part of it. */
 static bool is_sound_target(str s)
 {
-    return str_is_one_line(s) && str_find_char(s, ' ') == s.len && str_find_char(s, '\t') == s.len;
+    bool sound = true;
+    for (size_t i = 0; i < s.len; i++)
+        sound = sound && (unsigned char)s.p[i] > ' ' && s.p[i] != 0x7F;
+    return sound;
 }
 
 static bool request_is_sound(const struct client_request *r)
@@ -214,14 +247,6 @@ static bool request_is_sound(const struct client_request *r)
     for (size_t i = 0; i < r->n_fields; i++)
         ok = ok && str_is_one_line(r->fields[i].name) && str_is_one_line(r->fields[i].value);
     return ok;
-}
-
-static void append_field(struct buf *b, str name, str value)
-{
-    buf_append(b, name);
-    buf_append(b, STR(": "));
-    buf_append(b, value);
-    buf_append(b, STR("\r\n"));
 }
 
 static void append_request_line(struct buf *b, const struct client_request *r,
@@ -264,18 +289,12 @@ static bool build_head(struct client_call *call, const struct client_request *r)
     const struct origin *o = call->origin;
     buf_reset(b);
     append_request_line(b, r, o);
-    append_field(b, STR("Host"), r->url->authority);
+    buf_append(b, o->fields);
     append_body_fields(b, r);
-    append_field(b, STR("Accept"), STR(ACCEPTED));
-    append_field(b, STR("Accept-Encoding"), STR("identity"));
-    if (call->client->options.user_agent.len > 0)
-        append_field(b, STR("User-Agent"), call->client->options.user_agent);
-    if (o->proxied && !o->tls && o->proxy_credentials.len > 0)
-        append_field(b, STR("Proxy-Authorization"), o->proxy_credentials);
     for (size_t i = 0; i < r->n_fields; i++)
         append_field(b, r->fields[i].name, r->fields[i].value);
     buf_append(b, STR("\r\n"));
-    if (!buf_ok(b))
+    if (!buf_ok(b) || !o->fields_fit)
         return false;
     char *head = pool_take(loop_pool(call->loop), b->len);
     memcpy(head, b->p, b->len);

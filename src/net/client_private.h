@@ -37,10 +37,13 @@ struct origin {
     bool tls;
     bool proxied;
     bool proxy_usable;
+    bool fields_fit;
     uint16_t port;
     uint16_t proxy_port;
-    str key; // names all that; also for resumed TLS sessions
+    str key;       // names all that; also for resumed TLS sessions
+    str authority; // as in a URL
     str host;
+    str fields; // field lines that all requests have in common
     str target; // host and port, for people and for CONNECT
     str proxy_host;
     str proxy_target;

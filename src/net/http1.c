@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "net/http1_check.h"
+#include "net/http1_quick.h"
 #include "net/http1_scan.h"
 
 #include "base/xalloc.h"
@@ -27,8 +28,13 @@ enum phase {
     PHASE_START_CR, // the CR of an empty line that is allowed before a request
     PHASE_LINE,     // that line was seen: now the request must come
     PHASE_HEAD,
-    PHASE_BODY,
+    PHASE_BODY,   // read by llhttp
+    PHASE_LENGTH, // of a head that llhttp has not seen: the body is left_bytes more
+    PHASE_CHUNKS, // of such a head: chunks, between two of which llhttp may be asked to go on
 };
+
+/* What llhttp is told of a message whose head it has not seen. */
+static const str CHUNKED_HEAD = STR_C("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 
 _Static_assert(sizeof(llhttp_t) <= HTTP1_MACHINE_BYTES, "struct http1 must hold llhttp's state");
 _Static_assert(_Alignof(llhttp_t) <= 8, "struct http1 must align llhttp's state");
@@ -113,23 +119,35 @@ static bool too_much_without_body(struct http1 *h)
     return h->fault != 0;
 }
 
+/* Reports a piece of the body; false at a fault. */
+static bool take_body(struct http1 *h, str data)
+{
+    if (data.len > h->body_limit_bytes - h->body_bytes) {
+        set_fault(h, 413, "the body is too large");
+        return false;
+    }
+    h->body_bytes += data.len;
+    h->unbodied_bytes = 0;
+    h->body_end = data.p + data.len;
+    int status = h->events->on_body(h->arg, data);
+    if (status != 0)
+        set_fault(h, status, "the body was refused");
+    return h->fault == 0;
+}
+
 static int on_body(llhttp_t *m, const char *at, size_t n)
 {
     struct http1 *h = m->data;
     h->unbodied_bytes += (uint32_t)(at - h->body_end);
-    if (too_much_without_body(h))
-        return HPE_USER;
-    if (n > h->body_limit_bytes - h->body_bytes) {
-        set_fault(h, 413, "the body is too large");
-        return HPE_USER;
-    }
-    h->body_bytes += n;
-    h->unbodied_bytes = 0;
-    h->body_end = at + n;
-    int status = h->events->on_body(h->arg, str_of(at, n));
-    if (status != 0)
-        set_fault(h, status, "the body was refused");
-    return h->fault != 0 ? HPE_USER : 0;
+    h->between_chunks = false;
+    return !too_much_without_body(h) && take_body(h, str_of(at, n)) ? 0 : HPE_USER;
+}
+
+static int on_chunk_complete(llhttp_t *m)
+{
+    struct http1 *h = m->data;
+    h->between_chunks = true; // until it has read more, which feed_body() sees
+    return 0;
 }
 
 /* Refused at its announcement: nobody waits for bytes that are not going to be taken. */
@@ -144,7 +162,7 @@ static int on_chunk_header(llhttp_t *m)
 static int on_header_field_complete(llhttp_t *m)
 {
     struct http1 *h = m->data;
-    if (h->phase != PHASE_BODY)
+    if (h->phase < PHASE_BODY)
         return 0;
     m->header_state = 0; // a trailer has no meaning, whatever its name
     if (++h->n_trailers > HTTP1_FIELDS)
@@ -165,6 +183,7 @@ static const llhttp_settings_t SETTINGS = {
     .on_headers_complete = on_headers_complete,
     .on_chunk_header = on_chunk_header,
     .on_body = on_body,
+    .on_chunk_complete = on_chunk_complete,
     .on_message_complete = on_message_complete,
 };
 
@@ -299,6 +318,7 @@ static void cut_head(struct http1 *h)
         str value = str_skip(line, colon + 1);
         if (value.len > 0 && value.p[0] == ' ')
             value = str_skip(value, 1); // most often that is all there is to trim
+        m->name_lengths |= http1_length_bit(colon);
         fields[m->n_fields++] = (struct http1_field){str_head(line, colon), trimmed(value)};
     }
 }
@@ -375,8 +395,47 @@ static void run_head(struct http1 *h, size_t from, bool whole)
         check_first_line(h); // HTTP/0.9 has no version that llhttp would report
 }
 
+/* Moves what was read quickly to the heap: the slice goes, and so does `q`. */
+static void store_quick(struct http1 *h, str data, const struct http1_quick_head *q)
+{
+    h->n_lines = (uint32_t)q->message.n_fields; // for the room
+    store_text(h, str_head(data, q->len), true);
+    struct http1_head_store *store = h->head;
+    struct http1_field *fields = (void *)(store->text + align_field(store->len));
+    store->message = q->message;
+    store->message.fields = fields;
+    if (h->kind == HTTP1_REQUEST)
+        store->message.target.p = store->text + (q->message.target.p - data.p);
+    for (size_t i = 0; i < q->message.n_fields; i++) {
+        const struct http1_field *f = &q->fields[i];
+        fields[i].name = str_of(store->text + (f->name.p - data.p), f->name.len);
+        fields[i].value = str_of(store->text + (f->value.p - data.p), f->value.len);
+    }
+    store->whole = true;
+}
+
+/* The usual head without llhttp; 0 if it is another. */
+static size_t feed_quick_head(struct http1 *h, str data)
+{
+    struct http1_quick_head q;
+    if (h->head != NULL || h->answer_to_head || !http1_quick_head(h->kind, data, &q))
+        return 0;
+    store_quick(h, data, &q);
+    h->left_bytes = q.message.length_bytes;
+    h->between_chunks = true;
+    h->phase = q.message.chunked ? PHASE_CHUNKS : PHASE_LENGTH;
+    int status = h->events->on_head(h->arg, &h->head->message);
+    if (status != 0)
+        set_fault(h, status, "the request was refused");
+    return q.len;
+}
+
 static size_t feed_head(struct http1 *h, str data)
 {
+    size_t quick = feed_quick_head(h, data);
+    if (quick > 0)
+        return quick;
+    h->machine_used = true;
     struct http1_scan s = http1_scan_head(h, data);
     size_t from = h->head != NULL ? h->head->len : 0;
     if (s.n > 0) {
@@ -432,10 +491,70 @@ static size_t feed_body(struct http1 *h, str data)
     }
     const char *end = code == HPE_PAUSED ? llhttp_get_error_pos(machine_of(h)) : NULL;
     size_t taken = end != NULL ? (size_t)(end - data.p) : data.len;
-    h->unbodied_bytes += (uint32_t)(data.p + taken - h->body_end);
+    size_t behind = (size_t)(data.p + taken - h->body_end);
+    // A chunk has ended, and since its data came in this slice, the two bytes are its line end.
+    h->between_chunks = h->between_chunks && h->body_end > data.p && behind == 2;
+    h->unbodied_bytes += (uint32_t)behind;
     if (too_much_without_body(h))
         h->complete = false;
     return taken;
+}
+
+static size_t feed_length(struct http1 *h, str data)
+{
+    if (data.len > h->left_bytes)
+        data.len = (size_t)h->left_bytes;
+    if (data.len > 0 && !take_body(h, data))
+        return 0;
+    h->left_bytes -= data.len;
+    h->complete = h->left_bytes == 0;
+    return data.len;
+}
+
+/* Makes llhttp stand between two chunks, where it would be had it read what we did. */
+static void prime_machine(struct http1 *h)
+{
+    h->machine_used = true;
+    h->phase = PHASE_HEAD; // its callbacks take a field for a trailer otherwise
+    llhttp_errno_t code = llhttp_execute(machine_of(h), CHUNKED_HEAD.p, CHUNKED_HEAD.len);
+    assert(code == HPE_PAUSED);
+    (void)code;
+    llhttp_resume(machine_of(h));
+    h->phase = PHASE_CHUNKS;
+}
+
+/* Takes whole chunks by itself, and has llhttp read all else. */
+static size_t feed_chunks(struct http1 *h, str data)
+{
+    size_t taken = 0;
+    str piece;
+    while (h->between_chunks && taken < data.len && !h->complete) {
+        size_t n = http1_quick_chunk(str_skip(data, taken), &piece);
+        if (n == 0 || piece.len > h->body_limit_bytes - h->body_bytes)
+            break;
+        if (piece.len > 0 && !take_body(h, piece))
+            return 0;
+        h->complete = piece.len == 0;
+        h->unbodied_bytes = 2;
+        taken += n;
+    }
+    if (taken == data.len || h->complete)
+        return taken;
+    if (!h->machine_used)
+        prime_machine(h);
+    return taken + feed_body(h, str_skip(data, taken));
+}
+
+static size_t feed_content(struct http1 *h, str data)
+{
+    switch (h->phase) {
+    case PHASE_LENGTH:
+        return feed_length(h, data);
+    case PHASE_CHUNKS:
+        return feed_chunks(h, data);
+    default:
+        return feed_body(h, data);
+    }
 }
 
 /* ---- outside ---- */
@@ -448,7 +567,7 @@ static void restart(struct http1 *h)
     h->body_limit_bytes = UINT64_MAX;
     h->body_bytes = 0;
     h->n_lines = h->line_bytes = h->head_bytes = h->unbodied_bytes = 0;
-    h->complete = h->in_message = false;
+    h->complete = h->in_message = h->machine_used = h->between_chunks = false;
 }
 
 void http1_init(struct http1 *h, enum http1_kind kind, const struct http1_events *events, void *arg)
@@ -473,9 +592,9 @@ size_t http1_feed(struct http1 *h, str data)
         taken += feed_start(h, str_skip(data, taken));
     if (taken < data.len && h->phase == PHASE_HEAD && h->fault == 0)
         taken += feed_head(h, str_skip(data, taken));
-    // Without a body, llhttp ends the message on no bytes at all.
-    if (h->phase == PHASE_BODY && h->fault == 0 && !h->complete)
-        taken += feed_body(h, str_skip(data, taken));
+    // Without a body, the message ends on no bytes at all.
+    if (h->phase >= PHASE_BODY && h->fault == 0 && !h->complete)
+        taken += feed_content(h, str_skip(data, taken));
     if (h->complete && h->fault == 0)
         h->events->on_complete(h->arg);
     return taken;
@@ -487,7 +606,7 @@ bool http1_feed_eof(struct http1 *h)
         return false;
     if (h->complete || !h->in_message)
         return true;
-    if (h->phase != PHASE_BODY)
+    if (h->phase < PHASE_BODY || !h->machine_used)
         return false;
     h->complete = false;
     llhttp_finish(machine_of(h));
@@ -501,7 +620,8 @@ void http1_next(struct http1 *h)
 {
     assert(h->fault == 0);
     http1_drop_head(h);
-    llhttp_reset(machine_of(h));
+    if (h->machine_used)
+        llhttp_reset(machine_of(h));
     restart(h);
 }
 
@@ -519,90 +639,4 @@ void http1_drop_head(struct http1 *h)
 {
     free(h->head);
     h->head = NULL;
-}
-
-str http1_find(const struct http1_message *m, str name)
-{
-    for (const struct http1_field *f = m->fields, *end = f + m->n_fields; f < end; f++) {
-        if (f->name.len == name.len && str_ieq(f->name, name))
-            return f->value;
-    }
-    return (str){0};
-}
-
-str http1_join(struct arena *a, const struct http1_message *m, str name)
-{
-    str all = {NULL, 0};
-    for (size_t i = 0; i < m->n_fields; i++) {
-        const struct http1_field *f = &m->fields[i];
-        if (!str_ieq(f->name, name))
-            continue;
-        all = all.p == NULL ? f->value
-                            : arena_printf(a, "%.*s, %.*s", STR_ARG(all), STR_ARG(f->value));
-    }
-    return all;
-}
-
-str http1_method_name(enum http1_method method)
-{
-    static const str NAMES[] = {
-        [HTTP1_GET] = STR_C("GET"),         [HTTP1_HEAD] = STR_C("HEAD"),
-        [HTTP1_POST] = STR_C("POST"),       [HTTP1_PUT] = STR_C("PUT"),
-        [HTTP1_PATCH] = STR_C("PATCH"),     [HTTP1_DELETE] = STR_C("DELETE"),
-        [HTTP1_OPTIONS] = STR_C("OPTIONS"),
-    };
-    return NAMES[method];
-}
-
-str http1_reason(int status)
-{
-    static const struct {
-        int status;
-        str reason;
-    } REASONS[] = {
-        {100, STR_C("Continue")                       },
-        {200, STR_C("OK")                             },
-        {201, STR_C("Created")                        },
-        {202, STR_C("Accepted")                       },
-        {204, STR_C("No Content")                     },
-        {206, STR_C("Partial Content")                },
-        {301, STR_C("Moved Permanently")              },
-        {302, STR_C("Found")                          },
-        {303, STR_C("See Other")                      },
-        {304, STR_C("Not Modified")                   },
-        {307, STR_C("Temporary Redirect")             },
-        {308, STR_C("Permanent Redirect")             },
-        {400, STR_C("Bad Request")                    },
-        {401, STR_C("Unauthorized")                   },
-        {402, STR_C("Payment Required")               },
-        {403, STR_C("Forbidden")                      },
-        {404, STR_C("Not Found")                      },
-        {405, STR_C("Method Not Allowed")             },
-        {406, STR_C("Not Acceptable")                 },
-        {408, STR_C("Request Timeout")                },
-        {409, STR_C("Conflict")                       },
-        {410, STR_C("Gone")                           },
-        {411, STR_C("Length Required")                },
-        {413, STR_C("Content Too Large")              },
-        {414, STR_C("URI Too Long")                   },
-        {415, STR_C("Unsupported Media Type")         },
-        {417, STR_C("Expectation Failed")             },
-        {422, STR_C("Unprocessable Content")          },
-        {429, STR_C("Too Many Requests")              },
-        {431, STR_C("Request Header Fields Too Large")},
-        {499, STR_C("Client Closed Request")          },
-        {500, STR_C("Internal Server Error")          },
-        {501, STR_C("Not Implemented")                },
-        {502, STR_C("Bad Gateway")                    },
-        {503, STR_C("Service Unavailable")            },
-        {504, STR_C("Gateway Timeout")                },
-        {505, STR_C("HTTP Version Not Supported")     },
-        {507, STR_C("Insufficient Storage")           },
-        {508, STR_C("Loop Detected")                  },
-    };
-    for (size_t i = 0; i < COUNT_OF(REASONS); i++) {
-        if (REASONS[i].status == status)
-            return REASONS[i].reason;
-    }
-    return STR("Unknown");
 }

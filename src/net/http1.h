@@ -4,6 +4,7 @@
  * Wraps llhttp for requests and responses, and makes the checks that llhttp leaves out: exactly
  * one Host, Transfer-Encoding exactly "chunked" and only in 1.1, versions 1.0 and 1.1 alone, a
  * list of methods, no control characters in values, and limits on line, field, head and count.
+ * Before it stands a quick way for the heads and chunks that nearly all messages have.
  * One parser reads the messages of one connection, one after the other: it stops behind each.
  *
  * Threads: owned by one loop.
@@ -60,7 +61,14 @@ struct http1_message {
     bool expects_continue; // requests: Expect: 100-continue
     const struct http1_field *fields;
     size_t n_fields;
+    uint64_t name_lengths; // bit n: a field's name has n bytes; bit 63: or more
 };
+
+/* The bit of a name's length in name_lengths: most names that are asked for are not there. */
+static inline uint64_t http1_length_bit(size_t len)
+{
+    return (uint64_t)1 << (len < 63 ? len : 63);
+}
 
 /*
  * What a parser reports. A 1xx answer is a message of its own, without a body. on_complete may
@@ -96,6 +104,8 @@ struct http1 {
 
     // The parser's own.
     unsigned char phase;
+    bool machine_used;       // llhttp has read something of the message in hand
+    bool between_chunks;     // the next byte is that of a chunk's size
     char last_byte;          // of the head so far
     uint16_t n_trailers;     // field lines behind the last chunk
     uint32_t n_lines;        // of the head so far
@@ -103,6 +113,7 @@ struct http1 {
     uint32_t head_bytes;     // of whole field lines
     uint32_t unbodied_bytes; // since the last byte of the body: chunk sizes, extensions, trailers
     uint64_t body_bytes;     // of the message in hand
+    uint64_t left_bytes;     // of a body whose length is known and which llhttp does not read
     const char *body_end;    // end of the last piece of the body in the slice in hand
 };
 

@@ -24,11 +24,7 @@ static bool is_alnum(char c)
     return (c >= 'a' && c <= 'z') || ascii_is_digit(c);
 }
 
-/*
- * A host name, IPv4 or bracketed IPv6 address, and maybe a port. RFC 3986 lets sub-delims and
- * escapes into a name; no name in use has them, and parsers disagree on what they mean.
- */
-static bool is_authority(str s)
+bool http1_is_authority(str s)
 {
     size_t i = 0;
     if (s.len > 0 && s.p[0] == '[') {
@@ -122,7 +118,7 @@ static struct http1_fault check_host(const struct tally *t)
         return fault(400, "Host is given more than once");
     if (t->n_hosts == 0)
         return fault(400, "Host is missing"); // of 1.0 callers too, though RFC 9112 lets them
-    if (!is_authority(t->host))
+    if (!http1_is_authority(t->host))
         return fault(400, "Host is not a host name with an optional port");
     return SOUND;
 }

@@ -17,6 +17,12 @@ struct http1_fault {
     const char *why; // a static sentence
 };
 
+/*
+ * A host name, IPv4 or bracketed IPv6 address, and maybe a port. RFC 3986 lets sub-delims and
+ * escapes into a name; no name in use has them, and parsers disagree on what they mean.
+ */
+bool http1_is_authority(str s);
+
 /* Checks m->fields, and fills in what they say: chunked, length, expects_continue. */
 struct http1_fault http1_check_fields(struct http1_message *m, enum http1_kind kind);
 

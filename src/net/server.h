@@ -35,7 +35,7 @@ enum exchange_end {
     EXCHANGE_CUT,     // exchange_abort(): our answer could not be completed
 };
 
-#define SERVER_REFUSAL_FIELDS 8
+#define SERVER_REFUSAL_FIELDS 16
 
 /* An answer of the server's own. */
 struct server_refusal {

@@ -4,8 +4,10 @@
 
 #include "base/clock.h"
 
-/* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", made once a second. */
-static str date_line(struct server *s)
+#define OK_LINE "HTTP/1.1 200 OK\r\n"
+
+/* How most answers begin: the line and "Date: Sun, 06 Nov 1994 08:49:37 GMT"; once a second. */
+static str head_begin(struct server *s)
 {
     static const char DAYS[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char MONTHS[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -16,24 +18,30 @@ static str date_line(struct server *s)
         struct tm tm;
         gmtime_r(&t, &tm);
         s->date_s = now_s;
-        snprintf(s->date, sizeof(s->date), "Date: %s, %02u %s %04u %02u:%02u:%02u GMT\r\n",
-                 DAYS[tm.tm_wday % 7], (unsigned)tm.tm_mday % 100, MONTHS[tm.tm_mon % 12],
+        snprintf(s->head_begin, sizeof(s->head_begin),
+                 OK_LINE "Date: %s, %02u %s %04u %02u:%02u:%02u GMT\r\n", DAYS[tm.tm_wday % 7],
+                 (unsigned)tm.tm_mday % 100, MONTHS[tm.tm_mon % 12],
                  (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
                  (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
     }
-    return str_z(s->date);
+    return str_z(s->head_begin);
 }
 
 /* A field that would end its line early is left out: nothing of ours is ever split. */
 static void append_fields(struct buf *out, const struct http1_field *fields, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!str_is_one_line(fields[i].name) || !str_is_one_line(fields[i].value))
+        str name = fields[i].name, value = fields[i].value;
+        if (name.len == 0 || !str_is_one_line(name) || !str_is_one_line(value) ||
+            !buf_reserve(out, name.len + value.len + 4))
             continue;
-        buf_append(out, fields[i].name);
-        buf_append(out, STR(": "));
-        buf_append(out, fields[i].value);
-        buf_append(out, STR("\r\n"));
+        char *at = out->p + out->len;
+        str_copy(at, name.p, name.len);
+        memcpy(at + name.len, ": ", 2);
+        if (value.len > 0)
+            str_copy(at + name.len + 2, value.p, value.len);
+        memcpy(at + name.len + 2 + value.len, "\r\n", 2);
+        out->len += name.len + value.len + 4;
     }
 }
 
@@ -65,12 +73,16 @@ static void build_head(struct exchange *x, const struct answer *a, struct buf *o
     x->keep_alive = x->keep_alive && !unread && !s->draining && x->framing != FRAMING_CLOSE;
     x->status = a->status;
 
-    buf_append(out, STR("HTTP/1.1 "));
-    buf_append_u64(out, (uint64_t)a->status);
-    buf_append_char(out, ' ');
-    buf_append(out, http1_reason(a->status));
-    buf_append(out, STR("\r\n"));
-    buf_append(out, date_line(s));
+    str begin = head_begin(s);
+    if (a->status != 200) {
+        buf_append(out, STR("HTTP/1.1 "));
+        buf_append_u64(out, (uint64_t)a->status);
+        buf_append_char(out, ' ');
+        buf_append(out, http1_reason(a->status));
+        buf_append(out, STR("\r\n"));
+        begin = str_skip(begin, sizeof(OK_LINE) - 1);
+    }
+    buf_append(out, begin);
     append_fields(out, a->fields, a->n_fields);
     if (a->has_length && a->status != 204 && a->status != 304) {
         buf_append(out, STR("Content-Length: "));

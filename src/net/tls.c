@@ -262,6 +262,29 @@ enum err tls_client_context(const char *ca_file, struct tls_context **ret, struc
     return ERR_OK;
 }
 
+static int verify_pinned(X509_STORE_CTX *chain, void *pinned)
+{
+    return X509_cmp(X509_STORE_CTX_get0_cert(chain), pinned) == 0;
+}
+
+enum err tls_pinned_context(const char *cert_file, struct tls_context **ret, struct err_info *info)
+{
+    struct tls_context *c = new_context(false);
+    // The context keeps the certificate as its own, which it is never asked for.
+    if (SSL_CTX_use_certificate_file(c->ctx, cert_file, SSL_FILETYPE_PEM) != 1) {
+        err_set(info, ERR_SYSTEM, "'%s' is no PEM file that can be used: %s", cert_file,
+                library_error());
+        ERR_clear_error();
+        tls_context_release(c);
+        return ERR_SYSTEM;
+    }
+    SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(c->ctx, verify_pinned, SSL_CTX_get0_certificate(c->ctx));
+    SSL_CTX_set_alpn_protos(c->ctx, ALPN, sizeof(ALPN)); // 0: done
+    *ret = c;
+    return ERR_OK;
+}
+
 /* ---- sessions ---- */
 
 /* Before each call, whose result is read from the queue of errors; most often it is empty. */

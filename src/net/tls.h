@@ -27,6 +27,13 @@ MUST_CHECK enum err tls_server_context(const char *cert_file, const char *key_fi
 MUST_CHECK enum err tls_client_context(const char *ca_file, struct tls_context **ret,
                                        struct err_info *info);
 
+/*
+ * A client's context for one server of our own: the peer must have the certificate that `cert_file`
+ * begins with, whoever signed it and whatever names it holds.
+ */
+MUST_CHECK enum err tls_pinned_context(const char *cert_file, struct tls_context **ret,
+                                       struct err_info *info);
+
 /* Contexts are counted: acquire returns its argument, release accepts NULL. Any thread. */
 struct tls_context *tls_context_acquire(struct tls_context *ctx);
 void tls_context_release(struct tls_context *ctx);

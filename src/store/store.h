@@ -45,20 +45,36 @@ MUST_CHECK enum err store_open(const struct store_options *options, struct store
 /* Accepts NULL. After store_stop(), if it was started. */
 void store_close(struct store *s);
 
-/* Whether store_open() has made the file: it is the first start. */
+/* Whether no key was ever added: a first start, or one that did not come far. */
 bool store_is_new(const struct store *s);
+
+/* The path of the database; lives as long as the store. */
+const char *store_path(const struct store *s);
 
 typedef void store_job_fn(struct store *s, void *arg);
 
-MUST_CHECK enum err store_start(struct store *s, struct err_info *info);
+/* What the thread runs between jobs, again and again. */
+struct store_tick {
+    uint32_t interval_ms;
+    store_job_fn *fn; // NULL: nothing
+    void *arg;
+};
 
-/* Runs `fn` on the store thread after all that was posted before. Never blocks. */
-void store_post(struct store *s, store_job_fn *fn, void *arg);
+MUST_CHECK enum err store_start(struct store *s, const struct store_tick *tick,
+                                struct err_info *info);
+
+enum { STORE_JOBS_MAX = 1024 };
+
+/*
+ * Runs `fn` on the store thread after all that was posted before. Never blocks. False: there are
+ * STORE_JOBS_MAX waiting, and the job was not taken.
+ */
+MUST_CHECK bool store_post(struct store *s, store_job_fn *fn, void *arg);
 
 /* Jobs that wait. Any thread. */
-size_t store_queue_length(const struct store *s);
+size_t store_queue_length(struct store *s);
 
-/* Runs what was posted, then ends the thread. */
+/* Runs what was posted, then ends the thread; what is posted from here on is not taken. */
 void store_stop(struct store *s);
 
 /* ---- keys ---- */
@@ -68,9 +84,18 @@ MUST_CHECK enum err store_read_keys(struct store *s,
                                     void (*fn)(void *arg, const struct key_spec *key), void *arg,
                                     struct err_info *info);
 
-/* Adds keys and sets their ids, all or none. Durable. */
-MUST_CHECK enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n,
+/*
+ * Adds keys, with the lives they bring, and sets their ids, all or none. Durable. Ids ascend and
+ * are never given twice. As a batch the keys can be found again by the first one's id, which is
+ * how an import is taken back.
+ */
+MUST_CHECK enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, bool batch,
                                    struct err_info *info);
+
+/* Tells the ids of what is left of a batch, in order. */
+MUST_CHECK enum err store_read_batch(struct store *s, uint64_t batch,
+                                     void (*fn)(void *arg, uint64_t id), void *arg,
+                                     struct err_info *info);
 
 /* Takes keys away with all that is stored of them. Durable. */
 MUST_CHECK enum err store_delete_keys(struct store *s, const uint64_t *ids, size_t n,
@@ -90,7 +115,10 @@ struct store_flush {
     uint64_t tokens;
 };
 
-/* Writes lives, and adds the counts to the day `day` (days since 1970-01-01 UTC). */
+/*
+ * Writes lives, and adds the counts to the day `day` (days since 1970-01-01 UTC), all or none. Keys
+ * that are gone are passed over.
+ */
 MUST_CHECK enum err store_write_lives(struct store *s, const struct store_flush *flushes, size_t n,
                                       int64_t day, struct err_info *info);
 
@@ -99,6 +127,7 @@ MUST_CHECK enum err store_write_lives(struct store *s, const struct store_flush 
 enum {
     STORE_DAYS_KEPT = 30,
     STORE_DAY_KEYS_MAX = 1000, // read of one day: the busiest
+    STORE_MOVES_KEPT = 50,     // of one key, or of one host
 };
 
 struct store_day_row {
@@ -114,9 +143,26 @@ MUST_CHECK enum err store_read_days(struct store *s, int64_t first_day, uint64_t
                                     void (*fn)(void *arg, const struct store_day_row *row),
                                     void *arg, struct err_info *info);
 
+/* ---- history of states ---- */
+
+/* Adds moves, oldest first, all or none. */
+MUST_CHECK enum err store_write_moves(struct store *s, const struct key_move *moves, size_t n,
+                                      struct err_info *info);
+
+/*
+ * Reads the moves of a key, newest first, or (key_id 0) those of the host `host`. Strings live
+ * until `fn` returns; `host` is empty in those of a key.
+ */
+MUST_CHECK enum err store_read_moves(struct store *s, uint64_t key_id, str host,
+                                     void (*fn)(void *arg, const struct key_move *move), void *arg,
+                                     struct err_info *info);
+
 /* ---- the whole ---- */
 
-/* Writes a consistent copy into the new file `path`. */
+/* Forgets days and moves that are older than STORE_DAYS_KEPT days; once a day is enough. */
+MUST_CHECK enum err store_trim(struct store *s, int64_t now_wall_ms, struct err_info *info);
+
+/* Writes a consistent copy into the new file `path`, mode 0600; nothing is left of a failed one. */
 MUST_CHECK enum err store_backup(struct store *s, const char *path, struct err_info *info);
 
 #endif

@@ -16,8 +16,10 @@ import time
 
 import pytest
 
+import answer_types
 import answers
 import raw
+import stream_rules
 from upstream import Upstream
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -57,6 +59,22 @@ def clean_environment(**settings):
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.update({name: str(value) for name, value in settings.items() if value is not None})
     return env
+
+
+def watch_stream(response):
+    if response.status == 200 and response.header("Content-Type", "").startswith("text/event-"):
+        stream_rules.check_rules(response)
+
+
+@pytest.fixture(autouse=True)
+def watched(request):
+    """Every answer to the raw client is held against the rules; test_fakes.py asks others."""
+    if request.path.name == "test_fakes.py":
+        yield
+        return
+    raw.watchers = [watch_stream, answer_types.check_answer]
+    yield
+    raw.watchers = []
 
 
 @functools.cache

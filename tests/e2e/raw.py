@@ -6,6 +6,8 @@ import ssl
 import struct
 import time
 
+from stream_rules import ERROR_TYPES
+
 
 class Closed(Exception):
     """The server ended the connection where more was expected."""
@@ -16,6 +18,7 @@ class Response:
         self.interim = []  # status codes of 1xx answers that came before
         self.version = self.reason = None
         self.status = 0
+        self.path = ""  # of the request that was sent last on the connection
         self.fields = []
         self.head_at = None  # time.monotonic() when the head was whole
         self.chunks = []  # (time, bytes) of each chunk of a chunked body
@@ -47,6 +50,14 @@ class Response:
         return f"<{self.status} {self.reason} {self.fields} {self.body[:300]!r}>"
 
 
+watchers = []  # called with every answer that was read whole
+
+
+def seen(response):
+    for watch in watchers:
+        watch(response)
+
+
 class Client:
     """One connection to the server under test."""
 
@@ -62,6 +73,7 @@ class Client:
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.buffer = b""
+        self.path = ""
         self.eof = None  # "fin" or "reset" once the server ended it
 
     def __enter__(self):
@@ -71,10 +83,18 @@ class Client:
         self.sock.close()
 
     def send(self, data):
+        self._note(data)
         self.sock.sendall(data)
+
+    def _note(self, data):
+        """Remembers the path, if `data` begins a request."""
+        words = data[:2000].split(b"\r\n", 1)[0].split(b" ")
+        if len(words) == 3 and words[2].startswith(b"HTTP/"):
+            self.path = words[1].decode("latin-1")
 
     def try_send(self, data):
         """Sends what the server takes; False if it ended the connection meanwhile."""
+        self._note(data)
         try:
             self.sock.sendall(data)
             return True
@@ -121,6 +141,7 @@ class Client:
     def read_head(self, response=None):
         """Status line and headers of the next answer; 1xx answers are noted and passed over."""
         response = response or Response()
+        response.path = self.path
         lines = self.read_through(b"\r\n\r\n").decode("latin-1").split("\r\n")
         assert not any("\n" in text or "\r" in text for text in lines)
         response.version, status, response.reason = lines[0].split(" ", 2)
@@ -144,6 +165,7 @@ class Client:
         response.body += data
         if not data:
             response.complete = True
+            seen(response)
         return data
 
     def read_body(self, response, method="POST"):
@@ -154,11 +176,13 @@ class Client:
             assert response.header("Content-Length") is None
             while self.read_chunk(response):
                 pass
+            return response
         elif response.header("Content-Length") is not None:
             response.body = self.read_exactly(int(response.header("Content-Length")))
         else:
             response.body = self.read_to_end()
         response.complete = True
+        seen(response)
         return response
 
     def read_response(self, method="POST"):
@@ -224,9 +248,6 @@ def chat_request(stream=False, headers=(), **more):
 
 
 # ---- what every error and every stream must be ----
-
-ERROR_TYPES = {"invalid_request_error", "rate_limit_error", "server_error", "upstream_error"}
-
 
 def check_error_object(error):
     assert set(error) == {"message", "type", "param", "code"}, error

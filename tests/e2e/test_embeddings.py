@@ -2,21 +2,17 @@
 
 import base64
 import json
-import os
-import pathlib
-import shutil
 import struct
-import subprocess
 
 import openai
 import pytest
 
 import answers
+import node_clients
 import raw
 from raw import EMBEDDINGS, build, exchange
 
 NATIVE = "/api/embed"
-NODE = pathlib.Path(__file__).resolve().parent / "node"
 GOOD = ["embed", "embed-batch", "embed-dimensions"]
 
 
@@ -77,18 +73,10 @@ def test_sdk_python(client, upstream, name, encoding):
                          ids=["default", "float", "base64"])
 def test_sdk_node(server, upstream, encoding):
     """The same with Node, which asks for base64 by default and decodes it."""
-    node = os.environ.get("O2O_NODE") or shutil.which("node") or shutil.which("nodejs")
-    assert node, "the Node tests need node"
-    if not (NODE / "node_modules" / "openai").is_dir():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE, check=True,
-                       capture_output=True, timeout=300)
     upstream.route(NATIVE, answers.replay("embed-batch"))
-    options = {"baseURL": server.url + "/v1", "apiKey": "any",
-               "body": {**request_of("embed-batch"), **encoding}}
-    done = subprocess.run([node, "embeddings.mjs", json.dumps(options)], cwd=NODE, timeout=60,
-                          capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    got = json.loads(done.stdout)
+    got = node_clients.run("embeddings.mjs", {
+        "baseURL": server.url + "/v1", "apiKey": "any",
+        "body": {**request_of("embed-batch"), **encoding}})
     wanted = recorded("embed-batch")
     for vector, native in zip(got["vectors"], wanted["embeddings"], strict=True):
         if encoding.get("encoding_format") == "base64":

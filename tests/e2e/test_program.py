@@ -44,16 +44,6 @@ def test_unknown_option(binary, tmp_path):
     assert status != 0 and len(out.splitlines()) == 1 and "--frobnicate" in out
 
 
-def test_manual_has_every_setting(binary, tmp_path):
-    """docs/settings.md is the table of settings: no row more, no row less."""
-    rows = [line.split("|")[1] for line in (conftest.TREE / "docs/settings.md").read_text().splitlines()
-            if line.startswith("| `")]
-    documented = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
-    _, out = run(binary, "--check-config", cwd=tmp_path)
-    known = {line.split("=")[0] for line in out.splitlines()}
-    assert documented - {"ADMIN_PASSWORD_FILE", "API_TOKEN_FILE"} == known
-
-
 def test_check_config_says_values_and_where_they_came_from(binary, tmp_path):
     """Every effective setting and its source; nothing is started."""
     (tmp_path / ".env").write_text("PORT=4001\nLOG_LEVEL=warn\n")

@@ -1,53 +1,28 @@
-"""The official Node SDK, unmodified: its results equal the recordings. See node/chat.mjs."""
-
-import json
-import os
-import pathlib
-import shutil
-import subprocess
+"""The official Node SDK, two releases of it, unmodified: its results equal the recordings."""
 
 import pytest
 
 import answers
+import node_clients
 from sdk_cases import BAD, GOOD, expected, request_of
 
-FOLDER = pathlib.Path(__file__).resolve().parent / "node"
+RELEASES = ["openai", "openai6"]
 
 
-def node():
-    return os.environ.get("O2O_NODE") or shutil.which("node") or shutil.which("nodejs")
-
-
-@pytest.fixture(scope="module")
-def package():
-    """The npm package, by its lock file; installed here if nobody did it before."""
-    assert node(), "the Node tests need node"
-    if not (FOLDER / "node_modules" / "openai").is_dir():
-        assert shutil.which("npm"), "tests/e2e/node needs `npm ci`"
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=FOLDER, check=True,
-                       capture_output=True, timeout=300)
-
-
-@pytest.fixture
-def chat(server, package):
+@pytest.fixture(params=RELEASES)
+def chat(server, request):
     def run(how, body, api_key="any", url=None):
-        options = {"baseURL": (url or server.url) + "/v1", "apiKey": api_key, "how": how,
-                   "body": body}
-        done = subprocess.run([node(), "chat.mjs", json.dumps(options)], cwd=FOLDER, timeout=60,
-                              capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
+        return node_clients.run("chat.mjs", {
+            "release": request.param, "baseURL": (url or server.url) + "/v1", "apiKey": api_key,
+            "how": how, "body": body})
     return run
 
 
 @pytest.mark.parametrize("id, status", [("plain", None), ("org/nope:7b", 404)])
-def test_models(server, package, id, status):
+def test_models(server, id, status):
     """models.list() and models.retrieve(), which encodes slashes."""
-    options = json.dumps({"baseURL": server.url + "/v1", "apiKey": "any", "id": id})
-    done = subprocess.run([node(), "models.mjs", options], cwd=FOLDER, timeout=60,
-                          capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    got = json.loads(done.stdout)
+    got = node_clients.run("models.mjs", {
+        "baseURL": server.url + "/v1", "apiKey": "any", "id": id})
     assert got["ids"] == ["minilm:latest", "plain:latest", "think:latest", "tools:latest"]
     if status is None:
         assert (got["model"]["id"], got["model"]["object"]) == (id, "model")

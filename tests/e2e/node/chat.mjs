@@ -1,8 +1,7 @@
 // One chat through the official SDK; the arguments come as JSON on the command line, the result
 // goes out as one line of JSON: what the SDK made of the answer, or the error it threw.
-import OpenAI from "openai";
-
-const { baseURL, apiKey, how, body } = JSON.parse(process.argv[2]);
+const { release, baseURL, apiKey, how, body } = JSON.parse(process.argv[2]);
+const { default: OpenAI } = await import(release);
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 30_000 });
 const result = { content: "", roles: [] };
 

@@ -38,6 +38,20 @@ static void test_crypto__no_piece_comes_twice(void **state)
     }
 }
 
+/* Of the reference of SipHash-2-4: the key is 00 to 0f, the texts are 00, 01, … */
+static void test_crypto__short_hashes_are_siphash(void **state)
+{
+    unsigned char key[CRYPTO_HASH_KEY_BYTES];
+    (void)state;
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (unsigned char)i;
+    assert_true(crypto_hash64(key, STR("")) == UINT64_C(0x726fdb47dd0e0e31));
+    assert_true(crypto_hash64(key, STR("\0")) == UINT64_C(0x74f839c593dc67fd));
+    assert_true(crypto_hash64(key, STR("\0\1")) == UINT64_C(0x0d6c8009d9a94f5a));
+    key[0] = 1;
+    assert_true(crypto_hash64(key, STR("")) != UINT64_C(0x726fdb47dd0e0e31));
+}
+
 static void test_crypto__digests_tell_texts_apart(void **state)
 {
     (void)state;
@@ -50,12 +64,32 @@ static void test_crypto__digests_tell_texts_apart(void **state)
     assert_false(crypto_digest_equal(a, b));
 }
 
+static void test_crypto__tags_tell_texts_apart(void **state)
+{
+    (void)state;
+    unsigned char a[CRYPTO_TAG_BYTES];
+    unsigned char b[CRYPTO_TAG_BYTES];
+    crypto_tag(STR("token"), a);
+    assert_int_equal(crypto_init(), ERR_OK); // again: what was tagged stays so
+    crypto_tag(STR("token"), b);
+    assert_true(crypto_tag_equal(a, b));
+    crypto_tag(STR("tokem"), b);
+    assert_false(crypto_tag_equal(a, b));
+    for (size_t i = 0; i < sizeof(a); i++) {
+        memcpy(b, a, sizeof(b));
+        b[i] ^= 1;
+        assert_false(crypto_tag_equal(a, b)); // every byte counts
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto__texts_are_random_and_plain),
         cmocka_unit_test(test_crypto__no_piece_comes_twice),
+        cmocka_unit_test(test_crypto__short_hashes_are_siphash),
         cmocka_unit_test(test_crypto__digests_tell_texts_apart),
+        cmocka_unit_test(test_crypto__tags_tell_texts_apart),
     };
     return crypto_init() != ERR_OK || cmocka_run_group_tests(tests, NULL, NULL);
 }

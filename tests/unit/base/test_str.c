@@ -116,6 +116,37 @@ static void test_str__sees_what_would_end_a_line(void **state)
     assert_true(str_is_one_line(STR("")));
 }
 
+static void test_str__writes_decimals(void **state)
+{
+    (void)state;
+    char want[DECIMAL_BYTES + 1];
+    char got[DECIMAL_BYTES];
+    uint64_t value = 0;
+    for (int i = 0; i < 3 * DECIMAL_BYTES; i++) {
+        snprintf(want, sizeof(want), "%llu", (unsigned long long)value);
+        char *first = str_decimal(got + sizeof(got), value);
+        assert_str(str_of(first, (size_t)(got + sizeof(got) - first)), str_z(want));
+        // 9, 10, 11, 99, 100, 101 … up to the largest
+        value = i % 3 < 2 ? value + 1 : value > UINT64_MAX / 10 ? UINT64_MAX : (value - 1) * 10 - 1;
+        value = i == 2 ? 9 : value;
+    }
+    assert_true(value > UINT64_MAX / 10);
+}
+
+static void test_str__copies_any_length(void **state)
+{
+    (void)state;
+    char from[40], to[42];
+    for (size_t i = 0; i < sizeof(from); i++)
+        from[i] = (char)('A' + i);
+    for (size_t n = 1; n <= sizeof(from); n++) {
+        memset(to, '.', sizeof(to));
+        str_copy(to + 1, from, n);
+        assert_memory_equal(to + 1, from, n);
+        assert_true(to[0] == '.' && to[n + 1] == '.');
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +154,8 @@ int main(void)
         cmocka_unit_test(test_str__compares),
         cmocka_unit_test(test_str__finds_and_cuts),
         cmocka_unit_test(test_str__reads_numbers),
+        cmocka_unit_test(test_str__writes_decimals),
+        cmocka_unit_test(test_str__copies_any_length),
         cmocka_unit_test(test_str__knows_valid_utf8),
         cmocka_unit_test(test_str__cuts_between_characters),
     };

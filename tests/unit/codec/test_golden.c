@@ -147,7 +147,6 @@ static enum err decode_request(const struct golden *c, struct chat_request *req,
                                struct openai_fault *fault)
 {
     struct buf text;
-    const struct json *body = NULL;
     buf_init(&text, 1 << 20);
     if (!read_case(c, "openai.json", &text))
         fail_msg("%.*s has no request", STR_ARG(c->name));
@@ -156,8 +155,7 @@ static enum err decode_request(const struct golden *c, struct chat_request *req,
     char *copy = arena_alloc(&arena, text.len);
     memcpy(copy, text.p, text.len);
     buf_release(&text);
-    enum err err = openai_body_parse(&arena, copy, len, &body, fault);
-    return err != ERR_OK ? err : openai_chat_decode(&arena, body, req, fault);
+    return openai_chat_read(&arena, copy, len, req, fault);
 }
 
 static void expect_refusal(const struct golden *c)

@@ -109,11 +109,26 @@ static const struct row ROWS[] = {
     {"402 without a body", BARE(402),
      403, BAD_REQUEST, "upstream_subscription_required", "", true,
      KEY_MODEL_REFUSED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"402 under any words", SAID(402, "you need to buy something"),
+     403, BAD_REQUEST, "upstream_subscription_required", "", true,
+     KEY_MODEL_REFUSED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
     {"403 subscription",
      SAID(403, "this model requires a subscription, upgrade for access: https://ollama.com/upgrade"),
      403, BAD_REQUEST, "upstream_subscription_required", "", true,
      KEY_MODEL_REFUSED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
     {"429", SAID(429, "rate limit exceeded"),
+     429, "rate_limit_error", "rate_limit_exceeded", "", false,
+     KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"429 hour", SAID(429, "you (bob) have reached your hourly usage limit, upgrade"),
+     429, "rate_limit_error", "rate_limit_exceeded", "", true,
+     KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"429 session", SAID(429, "you (bob) have reached your session usage limit, upgrade"),
+     429, "rate_limit_error", "rate_limit_exceeded", "", true,
+     KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"429 week", SAID(429, "you (bob) have reached your weekly usage limit, upgrade"),
+     429, "rate_limit_error", "rate_limit_exceeded", "", true,
+     KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"429 slots", SAID(429, "timed out waiting for a concurrent request slot"),
      429, "rate_limit_error", "rate_limit_exceeded", "", false,
      KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
     {"429 without JSON", BARE(429),
@@ -122,6 +137,11 @@ static const struct row ROWS[] = {
 
     /* the host */
     {"403 without a body, as Ollama refuses a Host", BARE(403),
+     502, UPSTREAM, "bad_upstream_response", "", true,
+     KEY_NO_VERDICT, HOST_AT_FAULT, RETRY_OTHER_HOST, false},
+    {"403 as HTML or plain text",
+     {.how = ATTEMPT_STATUS, .status = 403, .error_text = STR_C("<h1>Forbidden</h1>"),
+      .keyed = true},
      502, UPSTREAM, "bad_upstream_response", "", true,
      KEY_NO_VERDICT, HOST_AT_FAULT, RETRY_OTHER_HOST, false},
     {"404 page not found", BARE(404),
@@ -161,6 +181,9 @@ static const struct row ROWS[] = {
      502, UPSTREAM, "bad_upstream_response", "", true,
      KEY_IN_TROUBLE, HOST_NO_VERDICT, RETRY_OTHER_KEY, true},
     {"503", SAID(503, "server busy, please try again.  maximum pending requests exceeded"),
+     503, UPSTREAM, "overloaded", "", false,
+     KEY_IN_TROUBLE, HOST_NO_VERDICT, RETRY_OTHER_KEY, true},
+    {"503 of ollama.com", SAID(503, "Server overloaded, please retry shortly (ref: 1)"),
      503, UPSTREAM, "overloaded", "", false,
      KEY_IN_TROUBLE, HOST_NO_VERDICT, RETRY_OTHER_KEY, true},
     {"503 without JSON", BARE(503),
@@ -254,6 +277,18 @@ static const struct row ROWS[] = {
     {"line: limit", LINE("you (bob) have reached your session usage limit, upgrade"),
      429, "rate_limit_error", "rate_limit_exceeded", "", true,
      KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"line: subscription", LINE("this model requires a subscription, upgrade for access"),
+     403, BAD_REQUEST, "upstream_subscription_required", "", true,
+     KEY_MODEL_REFUSED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"line: extra usage", LINE("this model uses extra usage only"),
+     403, BAD_REQUEST, "upstream_subscription_required", "", true,
+     KEY_MODEL_REFUSED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"line: slots", LINE("timed out waiting for a concurrent request slot"),
+     429, "rate_limit_error", "rate_limit_exceeded", "", false,
+     KEY_LIMITED, HOST_NO_VERDICT, RETRY_OTHER_KEY, false},
+    {"line: overload", LINE("Server overloaded, please retry shortly (ref: 1)"),
+     503, UPSTREAM, "overloaded", "", false,
+     KEY_IN_TROUBLE, HOST_NO_VERDICT, RETRY_OTHER_KEY, true},
     {"line: context", LINE("the input length exceeds the context length"),
      400, BAD_REQUEST, "context_length_exceeded", "messages", true,
      KEY_NO_VERDICT, HOST_NO_VERDICT, RETRY_NEVER, false},
@@ -316,12 +351,13 @@ static void test_classify__nothing_follows_a_useful_event(void **state)
     }
 }
 
-static void test_classify__only_a_request_timeout_is_retried_once(void **state)
+static void test_classify__only_our_own_timeouts_are_retried_once(void **state)
 {
     struct arena a;
     (void)state;
     arena_init(&a, 1 << 16);
     assert_true(judge(&a, (struct attempt){.how = ATTEMPT_TIMEOUT}).retry_once);
+    assert_true(judge(&a, (struct attempt){.how = ATTEMPT_IDLE}).retry_once);
     assert_false(judge(&a, (struct attempt){.how = ATTEMPT_CUT}).retry_once);
     assert_false(judge(&a, (struct attempt){.how = ATTEMPT_STATUS, .status = 504}).retry_once);
     arena_release(&a);
@@ -577,7 +613,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classify__rows),
         cmocka_unit_test(test_classify__nothing_follows_a_useful_event),
-        cmocka_unit_test(test_classify__only_a_request_timeout_is_retried_once),
+        cmocka_unit_test(test_classify__only_our_own_timeouts_are_retried_once),
         cmocka_unit_test(test_classify__messages),
         cmocka_unit_test(test_classify__our_messages_alarm_nobody),
         cmocka_unit_test(test_classify__long_texts_are_cut),

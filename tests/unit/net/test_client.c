@@ -53,11 +53,11 @@ static void test_client__sends_its_head_and_the_given_fields(void **state)
     str want = arena_printf(&f->arena,
                             "POST /base/api/chat HTTP/1.1\r\n"
                             "Host: 127.0.0.1:%u\r\n"
-                            "Content-Type: application/json\r\n"
-                            "Content-Length: 7\r\n"
                             "Accept: application/json, application/x-ndjson\r\n"
                             "Accept-Encoding: identity\r\n"
                             "User-Agent: test/1\r\n"
+                            "Content-Type: application/json\r\n"
+                            "Content-Length: 7\r\n"
                             "Authorization: Bearer k\r\n"
                             "Via: 1.1 us\r\n"
                             "\r\n"

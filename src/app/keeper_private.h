@@ -1,0 +1,50 @@
+/*
+ * keeper_private - the inside of a keeper
+ */
+#ifndef APP_KEEPER_PRIVATE_H
+#define APP_KEEPER_PRIVATE_H
+
+#include <pthread.h>
+
+#include "app/keeper.h"
+#include "base/list.h"
+
+/* A move that waits for the store, with its texts behind it. */
+struct keeper_move {
+    struct list link;
+    struct key_move move;
+    char text[];
+};
+
+struct keeper {
+    struct keypool *pool;
+    struct store *store;
+
+    // the store thread's
+    struct store_flush *flushes; // FLUSH_MAX of them
+    struct arena texts;          // of `flushes`
+    size_t n_flushes;            // not yet written
+    int64_t flush_day;           // of the counts in `flushes`
+    struct list taken;           // moves out of the queue, not yet written
+    size_t n_taken;
+    int64_t trimmed_day; // on which old rows were removed last
+    uint64_t failed;     // ticks that could not write, in a row
+
+    // under the mutex
+    pthread_mutex_t mutex;
+    struct list moves;
+    size_t n_moves;
+    uint64_t n_lost; // moves for which there was no room
+};
+
+/* What the pool calls; the keeper is `arg`. */
+void keeper_on_move(void *arg, const struct key_move *move);
+
+/* What the store's thread runs each second. */
+void keeper_tick(struct store *s, void *arg);
+
+void keeper_drop_moves(struct keeper *k);
+
+enum { KEEPER_FLUSH_MAX = 8192 }; // lives of one transaction
+
+#endif

@@ -1,0 +1,165 @@
+#include "core/throttle.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "core/address.h"
+
+#define MINUTE_MS 60000
+
+/* IPv4 as IPv4-mapped; of IPv6 the upper half. */
+struct origin {
+    unsigned char bytes[16];
+};
+
+/* Tries that are left; one comes back every MINUTE_MS / THROTTLE_PER_MINUTE. */
+struct budget {
+    uint64_t spent_ms; // the time at which all tries that were made will have come back
+};
+
+struct row {
+    struct origin origin;
+    uint64_t last_ms; // of the last try that counted as wrong, or of the last login; 0: free
+    uint32_t wrong;
+    struct budget own; // of an address that is known
+};
+
+struct throttle {
+    struct budget strangers;
+    struct row known[THROTTLE_KNOWN_MAX]; // by last login
+    struct row rows[THROTTLE_ADDRESSES_MAX];
+    struct row here; // this machine
+};
+
+struct throttle *throttle_new(void)
+{
+    return xcalloc(1, sizeof(struct throttle));
+}
+
+void throttle_free(struct throttle *t)
+{
+    free(t);
+}
+
+static struct origin origin_of(const struct sockaddr *addr)
+{
+    struct origin o = {{0}};
+    if (addr->sa_family == AF_INET) {
+        o.bytes[10] = o.bytes[11] = 0xff;
+        memcpy(o.bytes + 12, &((const struct sockaddr_in *)(const void *)addr)->sin_addr, 4);
+    } else if (addr->sa_family == AF_INET6) {
+        const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
+        memcpy(o.bytes, six, IN6_IS_ADDR_V4MAPPED(six) ? 16 : 8);
+    }
+    return o;
+}
+
+/* The row of `o`, or NULL. */
+static struct row *find(struct row *rows, size_t n, const struct origin *o)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].last_ms != 0 && memcmp(&rows[i].origin, o, sizeof(*o)) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* A row for `o`: a free one, or that which was quiet longest. */
+static struct row *take(struct row *rows, size_t n, const struct origin *o)
+{
+    struct row *oldest = &rows[0];
+    for (size_t i = 1; i < n; i++) {
+        if (rows[i].last_ms < oldest->last_ms)
+            oldest = &rows[i];
+    }
+    *oldest = (struct row){.origin = *o};
+    return oldest;
+}
+
+static struct row *find_known(struct throttle *t, const struct sockaddr *addr,
+                              const struct origin *o, uint64_t now_ms)
+{
+    if (address_is_loopback(addr))
+        return &t->here;
+    struct row *row = find(t->known, THROTTLE_KNOWN_MAX, o);
+    if (row != NULL && now_ms - row->last_ms >= THROTTLE_KNOWN_MS) {
+        *row = (struct row){0};
+        return NULL;
+    }
+    return row;
+}
+
+/* How long until the budget has a try beyond the `kept` ones. */
+static uint64_t budget_wait_ms(const struct budget *b, uint64_t kept, uint64_t now_ms)
+{
+    uint64_t each_ms = MINUTE_MS / THROTTLE_PER_MINUTE;
+    uint64_t debt_ms = b->spent_ms > now_ms ? b->spent_ms - now_ms : 0;
+    uint64_t room_ms = (THROTTLE_PER_MINUTE - kept) * each_ms;
+    return debt_ms + each_ms > room_ms ? debt_ms + each_ms - room_ms : 0;
+}
+
+static void budget_spend(struct budget *b, uint64_t now_ms)
+{
+    if (b->spent_ms < now_ms)
+        b->spent_ms = now_ms;
+    b->spent_ms += MINUTE_MS / THROTTLE_PER_MINUTE;
+}
+
+/* A try that was right costs nothing: a script that logs in often is no attack. */
+static void budget_refund(struct budget *b)
+{
+    uint64_t each_ms = MINUTE_MS / THROTTLE_PER_MINUTE;
+    b->spent_ms = b->spent_ms > each_ms ? b->spent_ms - each_ms : 0;
+}
+
+/* How long an address waits for its own wrong tries. */
+static uint64_t own_wait_ms(const struct row *row, uint64_t now_ms)
+{
+    if (row->wrong < THROTTLE_FREE_TRIES)
+        return 0;
+    uint32_t doublings = row->wrong - THROTTLE_FREE_TRIES;
+    uint64_t wait_ms = doublings < 9 ? (uint64_t)1000 << doublings : THROTTLE_WAIT_MAX_MS;
+    if (wait_ms > THROTTLE_WAIT_MAX_MS)
+        wait_ms = THROTTLE_WAIT_MAX_MS;
+    uint64_t gone_ms = now_ms - row->last_ms;
+    return gone_ms < wait_ms ? wait_ms - gone_ms : 0;
+}
+
+uint64_t throttle_admit(struct throttle *t, const struct sockaddr *addr, uint64_t now_ms)
+{
+    struct origin o = origin_of(addr);
+    struct row *known = find_known(t, addr, &o, now_ms);
+    struct row *row = known == &t->here ? known : find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
+    if (row != NULL && now_ms - row->last_ms >= THROTTLE_WINDOW_MS)
+        row->wrong = 0;
+
+    struct budget *budget = known != NULL ? &known->own : &t->strangers;
+    bool newcomer = known != NULL || row == NULL || row->wrong == 0;
+    uint64_t own_ms = row != NULL ? own_wait_ms(row, now_ms) : 0;
+    uint64_t budget_ms = budget_wait_ms(budget, newcomer ? 0 : THROTTLE_FOR_NEWCOMERS, now_ms);
+    if (own_ms > 0 || budget_ms > 0)
+        return own_ms > budget_ms ? own_ms : budget_ms;
+
+    if (row == NULL)
+        row = take(t->rows, THROTTLE_ADDRESSES_MAX, &o);
+    row->wrong++;
+    row->last_ms = now_ms;
+    budget_spend(budget, now_ms);
+    return 0;
+}
+
+void throttle_passed(struct throttle *t, const struct sockaddr *addr, uint64_t now_ms)
+{
+    struct origin o = origin_of(addr);
+    struct row *known = find_known(t, addr, &o, now_ms);
+    struct row *row = find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
+    budget_refund(known != NULL ? &known->own : &t->strangers);
+    if (known == NULL)
+        known = take(t->known, THROTTLE_KNOWN_MAX, &o);
+    known->last_ms = now_ms;
+    known->wrong = 0;
+    if (row != NULL)
+        *row = (struct row){0};
+}

@@ -1,0 +1,145 @@
+#include "store/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crypto.h"
+#include "base/xalloc.h"
+
+static enum err fail(const char *what, const char *path, struct err_info *info)
+{
+    int cause = errno;
+    enum err e = cause == ENOSPC || cause == EFBIG || cause == EDQUOT ? ERR_FULL
+                 : cause == EEXIST                                    ? ERR_EXISTS
+                                                                      : ERR_SYSTEM;
+    return err_set(info, e, "cannot %s '%s': %s", what, path, strerrordesc_np(cause));
+}
+
+enum err files_make_folder(const char *path, struct err_info *info)
+{
+    struct stat st;
+    if (mkdir(path, S_IRWXU) == 0)
+        return ERR_OK;
+    if (errno != EEXIST)
+        return fail("make the folder", path, info);
+    if (stat(path, &st) != 0)
+        return fail("look at", path, info);
+    return S_ISDIR(st.st_mode) ? ERR_OK : err_set(info, ERR_SYSTEM, "'%s' is not a folder", path);
+}
+
+static enum err write_all(int fd, const char *path, str content, struct err_info *info)
+{
+    while (content.len > 0) {
+        ssize_t n = write(fd, content.p, content.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail("write", path, info);
+        content = str_skip(content, (size_t)n);
+    }
+    return fsync(fd) == 0 ? ERR_OK : fail("write", path, info);
+}
+
+static enum err sync_path(const char *path, int flags, struct err_info *info)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    if (fd < 0)
+        return fail("open", path, info);
+    enum err e = fsync(fd) == 0 ? ERR_OK : fail("write", path, info);
+    close(fd);
+    return e;
+}
+
+static enum err sync_folder_of(const char *path, struct err_info *info)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? xstrdup(".") : xstrdup(path);
+    if (slash != NULL)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    enum err e = sync_path(folder, O_DIRECTORY, info);
+    free(folder);
+    return e;
+}
+
+/* The name is new to the folder, or errno is EEXIST. */
+static int rename_new(const char *from, const char *to)
+{
+    int rc = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+    if (rc == 0 || errno == EEXIST)
+        return rc;
+    // File systems without that flag: nobody else makes this file, but for a second first start.
+    if (access(to, F_OK) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+enum err files_write_new(const char *path, str content, struct err_info *info)
+{
+    size_t len = strlen(path);
+    char *temporary = xmalloc(len + 16);
+    memcpy(temporary, path, len);
+    memcpy(temporary + len, ".new-", 5);
+    crypto_random_text(temporary + len + 5, 8);
+    temporary[len + 13] = '\0';
+
+    enum err e = ERR_OK;
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0) {
+        e = fail("make", path, info);
+    } else {
+        e = write_all(fd, path, content, info);
+        close(fd);
+        if (e == ERR_OK && rename_new(temporary, path) != 0)
+            e = fail("make", path, info);
+        if (e != ERR_OK)
+            unlink(temporary);
+    }
+    free(temporary);
+    return e == ERR_OK ? sync_folder_of(path, info) : e;
+}
+
+enum err files_look(const char *path, int64_t *ret_size, struct err_info *info)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        if (errno != ENOENT)
+            return fail("look at", path, info);
+        *ret_size = 0;
+        return ERR_OK;
+    }
+    if (!S_ISREG(st.st_mode))
+        return err_set(info, ERR_SYSTEM, "'%s' is not a file", path);
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        (void)chmod(path, S_IRUSR | S_IWUSR); // fails on another's file, which opening tells
+    *ret_size = st.st_size;
+    return ERR_OK;
+}
+
+enum err files_make_empty(const char *path, struct err_info *info)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0)
+        return fail("make", path, info);
+    close(fd);
+    return ERR_OK;
+}
+
+enum err files_sync(const char *path, struct err_info *info)
+{
+    enum err e = sync_path(path, 0, info);
+    return e == ERR_OK ? sync_folder_of(path, info) : e;
+}
+
+enum err files_rename(const char *from, const char *to, struct err_info *info)
+{
+    if (rename(from, to) != 0)
+        return fail("rename", from, info);
+    return sync_folder_of(to, info);
+}

@@ -1,0 +1,41 @@
+/*
+ * files - files and folders that are there whole or not at all, and for nobody else
+ *
+ * Threads: any.
+ */
+#ifndef STORE_FILES_H
+#define STORE_FILES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Makes the folder `path` (0700) if it is not there. ERR_SYSTEM with `info`. */
+MUST_CHECK enum err files_make_folder(const char *path, struct err_info *info);
+
+/*
+ * Makes `path`, mode 0600, with `content`: written to a temporary file beside it, synced, renamed.
+ *
+ * ERR_EXISTS  it is there already, and stays as it is
+ * ERR_FULL, ERR_SYSTEM
+ */
+MUST_CHECK enum err files_write_new(const char *path, str content, struct err_info *info);
+
+/*
+ * The size of the regular file `path`, and 0 if there is none; takes from an existing one the
+ * rights that others have.
+ */
+MUST_CHECK enum err files_look(const char *path, int64_t *ret_size, struct err_info *info);
+
+/* Makes an empty file, mode 0600. ERR_EXISTS, ERR_FULL, ERR_SYSTEM. */
+MUST_CHECK enum err files_make_empty(const char *path, struct err_info *info);
+
+/* Makes what happened to `path` last, and to its name, survive a loss of power. */
+MUST_CHECK enum err files_sync(const char *path, struct err_info *info);
+
+/* Renames, and makes it survive. */
+MUST_CHECK enum err files_rename(const char *from, const char *to, struct err_info *info);
+
+#endif

@@ -1,0 +1,273 @@
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include <sqlite3.h>
+
+#include "base/xalloc.h"
+
+#define BUSY_TIMEOUT_MS 2000
+
+struct sqlite {
+    sqlite3 *handle;
+    char *path;
+};
+
+struct sqlite_stmt {
+    sqlite3_stmt *handle;
+    struct sqlite *db;
+};
+
+static bool is_full(int cause)
+{
+    return cause == ENOSPC || cause == EFBIG || cause == EDQUOT;
+}
+
+/*
+ * ENOSPC has a code of the library's; a limit or a quota is an input/output error among others,
+ * whose cause the library keeps but for a commit, where only errno knows it.
+ */
+static bool is_no_room(const struct sqlite *db, int rc, int last_errno)
+{
+    return (rc & 0xff) == SQLITE_FULL ||
+           ((rc & 0xff) == SQLITE_IOERR &&
+            (is_full(last_errno) || is_full(sqlite3_system_errno(db->handle))));
+}
+
+/* Says what the library's code means, beginning with what we wanted: "read", "write to". */
+static enum err fail(const struct sqlite *db, int rc, const char *what, struct err_info *info)
+{
+    bool no_room = is_no_room(db, rc, errno);
+    const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+    if (no_room)
+        return err_set(info, ERR_FULL, "no room on the disk for '%s' (SQLite: %s)", db->path,
+                       words);
+    switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_set(info, ERR_IN_USE, "'%s' is in use by another process (SQLite: %s)", db->path,
+                       words);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return err_set(info, ERR_SYNTAX, "'%s' is damaged or no database (SQLite: %s)", db->path,
+                       words);
+    default:
+        return err_set(info, ERR_SYSTEM, "cannot %s '%s' (SQLite: %s)", what, db->path, words);
+    }
+}
+
+enum err sqlite_exec(struct sqlite *db, const char *sql, struct err_info *info)
+{
+    errno = 0;
+    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? ERR_OK : fail(db, rc, "use", info);
+}
+
+/* Settings of the connection; none of them reads the file. */
+static enum err configure(struct sqlite *db, struct err_info *info)
+{
+    sqlite3_extended_result_codes(db->handle, 1);
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    return sqlite_exec(db,
+                       "PRAGMA locking_mode = EXCLUSIVE;"
+                       "PRAGMA synchronous = FULL;"
+                       "PRAGMA foreign_keys = ON;"
+                       "PRAGMA trusted_schema = OFF;"
+                       "PRAGMA cell_size_check = ON;"
+                       "PRAGMA mmap_size = 0;"
+                       "PRAGMA secure_delete = ON;"
+                       "PRAGMA temp_store = MEMORY;"
+                       "PRAGMA cache_size = -16384;"           // KiB
+                       "PRAGMA journal_size_limit = 8388608;", // of the log after a checkpoint
+                       info);
+}
+
+enum err sqlite_open(const char *path, struct sqlite **ret, struct err_info *info)
+{
+    struct sqlite *db = xcalloc(1, sizeof(*db));
+    db->path = xstrdup(path);
+    int rc =
+        sqlite3_open_v2(path, &db->handle,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    enum err e = rc == SQLITE_OK ? configure(db, info) : fail(db, rc, "open", info);
+    if (e == ERR_OK && sqlite3_db_readonly(db->handle, "main") == 1)
+        e = err_set(info, ERR_SYSTEM, "cannot write to '%s': it may only be read", path);
+    if (e == ERR_OK)
+        *ret = db;
+    else
+        sqlite_close(db);
+    return e;
+}
+
+void sqlite_close(struct sqlite *db)
+{
+    if (db == NULL)
+        return;
+    sqlite3_close(db->handle); // accepts NULL
+    free(db->path);
+    free(db);
+}
+
+enum err sqlite_use_wal(struct sqlite *db, struct err_info *info)
+{
+    enum err e = sqlite_exec(db, "PRAGMA journal_mode = WAL", info);
+    // A lock that is exclusive from here on, whatever the journal was before.
+    if (e == ERR_OK)
+        e = sqlite_exec(db, "BEGIN EXCLUSIVE; COMMIT", info);
+    return e;
+}
+
+enum err sqlite_ask(struct sqlite *db, const char *sql, int64_t *ret, struct err_info *info)
+{
+    struct sqlite_stmt *st;
+    bool row = false;
+    enum err e = sqlite_prepare(db, sql, &st, info);
+    if (e != ERR_OK)
+        return e;
+    e = sqlite_step(st, &row, info);
+    if (e == ERR_OK)
+        *ret = row ? sqlite_int(st, 0) : 0;
+    sqlite_finalize(st);
+    return e;
+}
+
+enum err sqlite_check(struct sqlite *db, struct err_info *info)
+{
+    struct sqlite_stmt *st;
+    bool row = false;
+    enum err e = sqlite_prepare(db, "PRAGMA quick_check(1)", &st, info);
+    if (e != ERR_OK)
+        return e;
+    e = sqlite_step(st, &row, info);
+    if (e == ERR_OK && (!row || !str_eq(sqlite_text(st, 0), STR("ok"))))
+        e = err_set(info, ERR_SYNTAX, "'%s' is damaged (SQLite: %.*s)", db->path,
+                    STR_ARG(str_head(sqlite_text(st, 0), 100)));
+    sqlite_finalize(st);
+    return e;
+}
+
+enum err sqlite_copy_to(struct sqlite *db, const char *path, struct err_info *info)
+{
+    struct sqlite_stmt *st;
+    enum err e = sqlite_prepare(db, "VACUUM INTO ?1", &st, info);
+    if (e != ERR_OK)
+        return e;
+    sqlite_bind_text(st, 1, str_z(path));
+    e = sqlite_run(st, NULL, info);
+    sqlite_finalize(st);
+    return e;
+}
+
+enum err sqlite_begin(struct sqlite *db, struct err_info *info)
+{
+    return sqlite_exec(db, "BEGIN IMMEDIATE", info);
+}
+
+enum err sqlite_commit(struct sqlite *db, struct err_info *info)
+{
+    return sqlite_exec(db, "COMMIT", info);
+}
+
+void sqlite_rollback(struct sqlite *db)
+{
+    // After some faults of the disk the library has rolled back already.
+    if (sqlite3_get_autocommit(db->handle) == 0)
+        (void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+enum err sqlite_end(struct sqlite *db, enum err e, struct err_info *info)
+{
+    if (e == ERR_OK)
+        e = sqlite_commit(db, info);
+    if (e != ERR_OK)
+        sqlite_rollback(db);
+    return e;
+}
+
+enum err sqlite_prepare(struct sqlite *db, const char *sql, struct sqlite_stmt **ret,
+                        struct err_info *info)
+{
+    sqlite3_stmt *handle;
+    int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
+    if (rc != SQLITE_OK)
+        return fail(db, rc, "read", info);
+    struct sqlite_stmt *st = xcalloc(1, sizeof(*st));
+    *st = (struct sqlite_stmt){handle, db};
+    *ret = st;
+    return ERR_OK;
+}
+
+void sqlite_finalize(struct sqlite_stmt *st)
+{
+    if (st == NULL)
+        return;
+    sqlite3_finalize(st->handle);
+    free(st);
+}
+
+void sqlite_bind_int(struct sqlite_stmt *st, int at, int64_t value)
+{
+    sqlite3_bind_int64(st->handle, at, value);
+}
+
+void sqlite_bind_text(struct sqlite_stmt *st, int at, str text)
+{
+    sqlite3_bind_text64(st->handle, at, text.len > 0 ? text.p : "", text.len, SQLITE_STATIC,
+                        SQLITE_UTF8);
+}
+
+void sqlite_bind_blob(struct sqlite_stmt *st, int at, str bytes)
+{
+    sqlite3_bind_blob64(st->handle, at, bytes.len > 0 ? bytes.p : "", bytes.len, SQLITE_STATIC);
+}
+
+enum err sqlite_step(struct sqlite_stmt *st, bool *ret_row, struct err_info *info)
+{
+    errno = 0;
+    int rc = sqlite3_step(st->handle);
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        *ret_row = rc == SQLITE_ROW;
+        return ERR_OK;
+    }
+    enum err e = fail(st->db, rc, sqlite3_stmt_readonly(st->handle) ? "read" : "write to", info);
+    sqlite_reset(st);
+    return e;
+}
+
+enum err sqlite_run(struct sqlite_stmt *st, int64_t *ret_changed, struct err_info *info)
+{
+    bool row;
+    enum err e = sqlite_step(st, &row, info);
+    if (e != ERR_OK)
+        return e;
+    if (ret_changed != NULL)
+        *ret_changed = sqlite3_changes64(st->db->handle);
+    sqlite_reset(st);
+    return ERR_OK;
+}
+
+void sqlite_reset(struct sqlite_stmt *st)
+{
+    sqlite3_reset(st->handle);
+    sqlite3_clear_bindings(st->handle);
+}
+
+int64_t sqlite_int(struct sqlite_stmt *st, int at)
+{
+    return sqlite3_column_int64(st->handle, at);
+}
+
+str sqlite_text(struct sqlite_stmt *st, int at)
+{
+    const char *p = (const char *)sqlite3_column_text(st->handle, at);
+    return str_of(p, p != NULL ? (size_t)sqlite3_column_bytes(st->handle, at) : 0);
+}
+
+str sqlite_blob(struct sqlite_stmt *st, int at)
+{
+    const char *p = sqlite3_column_blob(st->handle, at);
+    return str_of(p, p != NULL ? (size_t)sqlite3_column_bytes(st->handle, at) : 0);
+}

@@ -1,0 +1,63 @@
+#include "store/store_private.h"
+
+#include "base/attr.h"
+
+static const char *const SQL[SQL_STATEMENTS] = {
+    [SQL_SET_NEXT_ID] = "INSERT INTO meta VALUES ('next_id', ?1) "
+                        "ON CONFLICT DO UPDATE SET value = excluded.value",
+    [SQL_ADD_KEY] = "INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_READ_KEYS] = "SELECT k.id, secret, base_url, name, old_id, added_ms, enabled, "
+                      "coalesce(state, 0), cause, source, until_ms, doublings, last_check_ms, "
+                      "last_used_ms, requests, failures, tokens, last_error, account, worked "
+                      "FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
+    [SQL_READ_BATCH] = "SELECT id FROM keys WHERE id >= ?1 AND batch = ?1 ORDER BY id",
+    [SQL_DELETE_KEY] = "DELETE FROM keys WHERE id = ?1",
+    [SQL_DELETE_KEY_DAY] = "DELETE FROM days WHERE day = ?1 AND key_id = ?2",
+    [SQL_DELETE_KEY_MOVES] = "DELETE FROM moves WHERE key_id = ?1",
+    [SQL_SET_ENABLED] = "UPDATE keys SET enabled = ?2 WHERE id = ?1",
+    [SQL_SET_NAME] = "UPDATE keys SET name = ?2 WHERE id = ?1",
+    // Nothing is written for a key that is gone.
+    [SQL_WRITE_LIFE] =
+        "INSERT INTO lives SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 "
+        "WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1) "
+        "ON CONFLICT DO UPDATE SET state = excluded.state, cause = excluded.cause, "
+        "source = excluded.source, until_ms = excluded.until_ms, doublings = excluded.doublings, "
+        "last_check_ms = excluded.last_check_ms, last_used_ms = excluded.last_used_ms, "
+        "requests = excluded.requests, failures = excluded.failures, tokens = excluded.tokens, "
+        "last_error = excluded.last_error, account = excluded.account, worked = excluded.worked",
+    [SQL_WRITE_DAY] = "INSERT INTO days VALUES (?1, ?2, ?3, ?4, ?5) "
+                      "ON CONFLICT DO UPDATE SET success = success + excluded.success, "
+                      "fail = fail + excluded.fail, tokens = tokens + excluded.tokens",
+    // The days there are, by jumps from one to the next: 30 keys' rows and not 100,000 times 30.
+    [SQL_LIST_DAYS] = "WITH RECURSIVE d(day) AS (SELECT min(day) FROM days UNION ALL "
+                      "SELECT (SELECT min(day) FROM days WHERE day > d.day) FROM d "
+                      "WHERE d.day IS NOT NULL) SELECT day FROM d WHERE day IS NOT NULL",
+    [SQL_READ_DAYS] =
+        "SELECT day, key_id, success, fail, tokens FROM (SELECT *, row_number() OVER (PARTITION "
+        "BY day ORDER BY success + fail DESC, key_id) AS place FROM days WHERE day >= ?1) "
+        "WHERE place <= ?2 ORDER BY day, place",
+    [SQL_READ_KEY_DAYS] = "SELECT day, key_id, success, fail, tokens FROM days "
+                          "WHERE day = ?1 AND key_id = ?2",
+    [SQL_TRIM_DAYS] = "DELETE FROM days WHERE day < ?1",
+    [SQL_WRITE_MOVE] = "INSERT INTO moves VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [SQL_TRIM_MOVES_OF] =
+        "DELETE FROM moves WHERE key_id = ?1 AND host = ?2 AND id <= (SELECT id FROM moves "
+        "WHERE key_id = ?1 AND host = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
+    [SQL_READ_MOVES] = "SELECT host, at_ms, from_state, to_state, cause, source, until_ms, reason "
+                       "FROM moves WHERE key_id = ?1 AND host = ?2 ORDER BY id DESC",
+    // Rows stand in order of time: the first that is young enough ends the search.
+    [SQL_TRIM_MOVES] = "DELETE FROM moves WHERE id < coalesce((SELECT id FROM moves WHERE "
+                       "at_ms >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)",
+};
+
+enum err store_prepare(struct store *s, struct err_info *info)
+{
+    for (size_t i = 0; i < COUNT_OF(SQL); i++) {
+        enum err e = sqlite_prepare(s->db, SQL[i], &s->statements[i], info);
+        if (e == ERR_SYSTEM) // a table or column is not there
+            e = store_advise(ERR_SYNTAX, info);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,237 @@
+"""What an operator's system needs: installed files, the unit, the manual, the health check."""
+
+import importlib.machinery
+import importlib.util
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import conftest
+from test_program import run
+from tls_files import Certificates
+
+TREE = conftest.TREE
+
+
+@pytest.fixture(scope="module")
+def build_folder(binary):
+    """Where the program under test was built, with what is built beside it."""
+    folder = pathlib.Path(binary).parent
+    if not (folder / "cmake_install.cmake").exists():
+        folder = folder / "release"  # make's output folder
+    assert (folder / "cmake_install.cmake").exists()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(build_folder, tmp_path_factory):
+    """The program installed under a prefix of its own."""
+    prefix = tmp_path_factory.mktemp("prefix") / "usr"
+    subprocess.run(["cmake", "--install", build_folder, "--prefix", prefix], check=True,
+                   capture_output=True)
+    return prefix
+
+
+# ---- the manual ----
+
+def test_configuration_is_the_table_of_settings(build_folder):
+    """docs/configuration.md has what the program reads its settings by, word for word."""
+    written = subprocess.run([build_folder / "manual_settings", "markdown"], check=True,
+                             capture_output=True, env=conftest.clean_environment()).stdout.decode()
+    text = (TREE / "docs/configuration.md").read_text()
+    assert written.startswith("| variable |")
+    assert text.endswith("-->\n" + written), \
+        "run: build/dev/manual_settings markdown, and put its output at the end of the file"
+
+
+def test_manual_page_has_every_setting(installed, binary, tmp_path):
+    page = (installed / "share/man/man1/ollama2openai.1").read_text()
+    _, out = run(binary, "--check-config", cwd=tmp_path)
+    for line in out.splitlines():
+        assert f".B {line.split('=')[0]}\n" in page
+    _, out = run(binary, "--help", cwd=tmp_path)
+    for option in ("--check-config", "--healthcheck"):
+        assert option in out
+        assert option.replace("-", r"\-") in page
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="no man")
+def test_manual_page_is_sound(installed):
+    done = subprocess.run(["man", "--warnings", "-l", installed / "share/man/man1/ollama2openai.1"],
+                          capture_output=True, env={**os.environ, "LANG": "C.UTF-8", "MANWIDTH": "80"})
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+# ---- installed ----
+
+def test_installed_program_needs_nothing_of_the_build(installed, build_folder):
+    program = installed / "bin/ollama2openai"
+    needs = subprocess.run(["ldd", program], check=True, capture_output=True).stdout.decode()
+    assert "not found" not in needs
+    assert str(TREE) not in needs and str(build_folder) not in needs
+    done = subprocess.run([program, "--version"], check=True, capture_output=True,
+                          env=conftest.clean_environment())
+    assert done.stdout.startswith(b"ollama2openai ")
+
+
+def test_unit_names_the_installed_program(installed):
+    unit = (installed / "lib/systemd/system/ollama2openai.service").read_text()
+    assert f"ExecStart={installed}/bin/ollama2openai\n" in unit
+    assert "Type=notify\n" in unit
+    assert "LimitNOFILE=65536\n" in unit
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def test_unit_is_accepted_and_tight(installed):
+    """systemd finds nothing wrong with it, and little that it could still take away."""
+    unit = installed / "lib/systemd/system/ollama2openai.service"
+    env = {**os.environ, "MANPATH": str(installed / "share/man")}
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, env=env)
+    ours = [line for line in done.stderr.decode().splitlines()
+            if "ollama2openai" in line and "man ollama2openai" not in line]  # man may be missing
+    assert ours == []
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=20", unit],
+                          capture_output=True, env=env)
+    assert done.returncode == 0, done.stdout.decode()[-2000:]
+
+
+# ---- the container's files; scripts/check-image builds and runs them ----
+
+@pytest.fixture(scope="module")
+def check_image():
+    loader = importlib.machinery.SourceFileLoader("check_image", str(TREE / "scripts/check-image"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("check_image", loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_dockerfile_and_compose_file_keep_the_rules():
+    done = subprocess.run([TREE / "scripts/check-image", "--lint"], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("line, replacement", [
+    ("USER 10001:10001", "USER root"),
+    ("USER 10001:10001", ""),
+    ("FROM debian:trixie-slim\n", "FROM debian:latest\n"),
+    ("FROM debian:trixie-slim\n", "FROM debian\n"),
+    ("EXPOSE 3000", "EXPOSE 70000"),
+    ("WORKDIR /data", "WORKDIR data"),
+    ('ENTRYPOINT ["/usr/bin/ollama2openai"]', "ENTRYPOINT /usr/bin/ollama2openai"),
+    ('ENTRYPOINT ["/usr/bin/ollama2openai"]', ""),
+    ("VOLUME /data", "ADD https://example.com/x /x"),
+    ("RUN scripts/setup build", "RUN apt-get install --yes gcc"),
+    ("RUN scripts/setup build", "RUN cd /src && make"),
+])
+def test_dockerfile_rules_see_a_bad_line(check_image, line, replacement):
+    text = (TREE / "Dockerfile").read_text()
+    assert list(check_image.lint(check_image.read_dockerfile(text))) == []
+    assert line in text
+    bad = text.replace(line, replacement)
+    assert len(list(check_image.lint(check_image.read_dockerfile(bad)))) == 1
+
+
+def test_compose_file_hands_every_setting_on(check_image, binary, tmp_path):
+    """All of them but where the data and the listener are, which the file itself decides."""
+    compose = (TREE / "docker-compose.yml").read_text()
+    _, out = run(binary, "--check-config", cwd=tmp_path)
+    names = {line.split("=")[0] for line in out.splitlines()} - {"PORT", "HOST", "DATA_DIR"}
+    env = check_image.compose_environment(compose, {name: f"of {name}" for name in names})
+    assert env == {name: f"of {name}" for name in names}
+    assert "${HOST:-0.0.0.0}:${PORT:-3000}:3000" in compose
+
+
+def test_compose_file_starts_with_a_password_alone(check_image, binary, tmp_path):
+    """What is not set arrives empty, which counts as not set; no password is a sentence."""
+    compose = (TREE / "docker-compose.yml").read_text()
+    env = check_image.compose_environment(compose, {"ADMIN_PASSWORD": "correct horse"})
+    status, out = run(binary, "--check-config", cwd=tmp_path, **env)
+    assert status == 0, out
+    with pytest.raises(check_image.Failure, match="set ADMIN_PASSWORD"):
+        check_image.compose_environment(compose, {"ADMIN_PASSWORD": ""})
+
+
+# ---- --healthcheck ----
+
+def check(server, **settings):
+    return run(server.process.args[0], "--healthcheck", cwd=server.folder, PORT=server.port,
+               **settings)
+
+
+def test_healthcheck_of_a_server_that_is_well(start_server, upstream):
+    server = start_server(OLLAMA_BASE_URL=upstream.url)
+    status, out = check(server)
+    assert status == 0
+    assert out.startswith("{") and '"version"' in out and out.count("\n") == 1
+
+
+def test_healthcheck_asks_where_the_server_listens(start_server, upstream):
+    """0.0.0.0 is no address to connect to; a proxy is none of its business."""
+    server = start_server(OLLAMA_BASE_URL=upstream.url, HOST="0.0.0.0")
+    assert check(server, HOST="0.0.0.0", HTTP_PROXY="http://127.0.0.1:1")[0] == 0
+    server = start_server(OLLAMA_BASE_URL=upstream.url, HOST="127.0.0.2", wait=False)
+    server.wait_log("listens on")
+    assert check(server, HOST="127.0.0.2")[0] == 0
+    status, out = check(server, HOST="127.0.0.3")
+    assert status == 1 and "127.0.0.3" in out
+
+
+def test_healthcheck_over_tls_wants_the_same_certificate(start_server, upstream, tmp_path):
+    """Signed by nobody it knows and for another name, it is still the server's own."""
+    certs = Certificates(tmp_path)
+    cert, key = certs.make("public", hosts="DNS:llm.example.com")
+    other, other_key = certs.make("other")
+    server = start_server(OLLAMA_BASE_URL=upstream.url, TLS_CERT=cert, TLS_KEY=key, wait=False)
+    server.wait_log("listens on https")
+    assert check(server, TLS_CERT=cert, TLS_KEY=key)[0] == 0
+    status, out = check(server, TLS_CERT=other, TLS_KEY=other_key)
+    assert status == 1 and "certificate" in out
+
+
+def test_healthcheck_without_a_server(binary, tmp_path):
+    status, out = run(binary, "--healthcheck", cwd=tmp_path, PORT=conftest.free_port())
+    assert status == 1
+    assert out.count("\n") == 1 and "refused" in out
+
+
+def test_healthcheck_of_a_port_that_never_answers(binary, tmp_path):
+    """A server that hangs is not well: the check ends by itself."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        status, out = run(binary, "--healthcheck", cwd=tmp_path, PORT=silent.getsockname()[1])
+    assert status == 1 and "no answer in time" in out
+
+
+# ---- systemd's datagrams ----
+
+def test_notify_tells_each_step(start_server, upstream, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(path)
+        notified.settimeout(20)
+        server = start_server(OLLAMA_BASE_URL=upstream.url, NOTIFY_SOCKET=path)
+        assert notified.recv(1000).startswith(b"READY=1")
+        server.signal(signal.SIGHUP)
+        reloading = notified.recv(1000).decode()
+        assert reloading.startswith("RELOADING=1\nMONOTONIC_USEC=")
+        assert int(reloading.split("=")[-1]) > 0
+        assert notified.recv(1000).startswith(b"READY=1")
+        server.signal(signal.SIGTERM)
+        assert notified.recv(1000).startswith(b"STOPPING=1")
+        assert server.wait_exit() == 0
+
+
+def test_notify_takes_abstract_names(start_server, upstream):
+    name = f"o2o-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind("\0" + name)
+        notified.settimeout(20)
+        start_server(OLLAMA_BASE_URL=upstream.url, NOTIFY_SOCKET="@" + name)
+        assert notified.recv(1000).startswith(b"READY=1")
