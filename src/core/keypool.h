@@ -196,7 +196,7 @@ struct lease {
 
 enum key_pick {
     PICK_KEY,
-    PICK_NO_UPSTREAM, // nothing is enabled, or no host is left for this request
+    PICK_NO_UPSTREAM, // nothing is enabled
     PICK_LIMITED,     // all that is left waits for a limit; *wait_ms until the first is over
     PICK_BUSY,        // what is left cools, and another request tries the first of it now
     PICK_EXHAUSTED,   // all that could be tried was tried by this search
@@ -226,11 +226,16 @@ void key_search_skip_host(struct key_search *s, const struct lease *lease);
 /* Gives a lease back without a verdict: the caller went away. */
 void keypool_release(struct keypool *p, struct lease *lease, uint64_t now_ms);
 
-/* The request was answered; tokens are those of prompt and answer. Gives the lease back. */
+/*
+ * How a use of a key went; both give the lease back. `model` is the one that the key was acquired
+ * for; empty: what was asked concerns no model.
+ */
+
+/* The request was answered; tokens are those of prompt and answer. */
 void keypool_report_success(struct keypool *p, struct lease *lease, str model, uint64_t tokens,
                             uint64_t now_ms);
 
-/* The attempt failed as `verdict` says. Gives the lease back. */
+/* The attempt failed as `verdict` says. */
 void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
                             const struct verdict *verdict, uint64_t now_ms);
 

@@ -419,6 +419,7 @@ void lease_key(struct keypool *p, struct key *k, bool trial, struct lease *ret)
         h->trial_out = true;
 }
 
+// NOLINTNEXTLINE(readability-function-size): seven parameters, of which two are answers
 enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model, bool new_host,
                               uint64_t now_ms, struct lease *ret, uint64_t *wait_ms)
 {
