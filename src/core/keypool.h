@@ -212,6 +212,9 @@ enum key_pick {
 enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model, bool new_host,
                               uint64_t now_ms, struct lease *ret, uint64_t *wait_ms);
 
+/* What a request of `model` would get now; takes nothing, and nobody loses a turn. */
+enum key_pick keypool_ask(struct keypool *p, str model, uint64_t now_ms, uint64_t *wait_ms);
+
 /* Leases one certain key, whatever its state, for a check. False: there is no such key. */
 bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret);
 
@@ -223,6 +226,12 @@ bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, str
 
 /* Takes the key's host out of this search: it lacks the model, or cannot be reached. */
 void key_search_skip_host(struct key_search *s, const struct lease *lease);
+
+/*
+ * Says that a good answer to this lease has begun, and goes on: what it was a trial of is well, and
+ * others need not wait for the end of a long stream.
+ */
+void keypool_note_answer(struct keypool *p, struct lease *lease, uint64_t now_ms);
 
 /* Gives a lease back without a verdict: the caller went away. */
 void keypool_release(struct keypool *p, struct lease *lease, uint64_t now_ms);

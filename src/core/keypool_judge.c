@@ -14,7 +14,7 @@ struct key *lease_return(struct keypool *p, struct lease *lease)
         return NULL;
     struct key *k = key_at(p, lease->slot);
     if (lease->trial)
-        p->hosts[lease->host]->trial_out = false;
+        p->hosts[lease->host]->trial_ms = 0;
     lease->slot = KEYPOOL_END;
     lease->secret = (str){NULL, 0};
     k->leases--;
@@ -97,6 +97,21 @@ void keypool_report_success(struct keypool *p, struct lease *lease, str model, u
             model_answered(p, k, lease, model);
         key_changed(p, k);
     }
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void keypool_note_answer(struct keypool *p, struct lease *lease, uint64_t now_ms)
+{
+    if (!lease->trial || lease->slot == KEYPOOL_END)
+        return;
+    pthread_mutex_lock(&p->mutex);
+    struct key *k = key_at(p, lease->slot); // kept by the lease, even if it was removed
+    lease->trial = false;
+    p->hosts[lease->host]->trial_ms = 0;
+    if (k->gone)
+        host_good(p, host_of(p, k), CAUSE_SUCCESS, now_ms);
+    else
+        judge_good(p, k, CAUSE_SUCCESS, now_ms);
     pthread_mutex_unlock(&p->mutex);
 }
 
