@@ -144,10 +144,11 @@ def test_broken_json_by_the_api_is_a_400(start_server):
         assert ask("POST", "/keys/batch", {"keys": text}).status == 400
 
 
-def test_first_start_takes_the_older_files_over(start_server, tmp_path):
+def test_first_start_takes_the_older_files_over(start_server, upstream, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
-    for name, content in (("keys.json", OLDER_KEYS), ("channels.json", OLDER_CHANNELS),
+    keys_there = [{**key, "baseUrl": f"http://127.0.0.1:{upstream.port}"} for key in OLDER_KEYS["keys"]]
+    for name, content in (("keys.json", {"keys": keys_there, "currentIndex": 0}), ("channels.json", OLDER_CHANNELS),
                           ("tokens.json", TOKENS)):
         (data / name).write_text(json.dumps(content))
     server = start_server(folder=tmp_path, ADMIN_PASSWORD=PASSWORD, HEALTH_CHECK_INTERVAL=0)
@@ -159,7 +160,7 @@ def test_first_start_takes_the_older_files_over(start_server, tmp_path):
 
     ask = Script(server)
     keys = {key["name"]: key for key in ask.ok("GET", "/keys")["keys"]}
-    older = OLDER_KEYS["keys"][0]
+    older = keys_there[0]
     one = keys["sk-o...-one"]
     for field in ("id", "baseUrl", "name", "enabled", "lastUsed", "lastError", "addedAt", "totalRequests",
                   "failedRequests"):
