@@ -9,6 +9,7 @@
 #include "app/admin_gate.h"
 #include "app/admin_stream.h"
 #include "app/admin_work.h"
+#include "app/ui.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "codec/admin_request.h"
@@ -392,6 +393,9 @@ void admin_on_head(struct request *r, str path)
         request_reply_preflight(r, &none, allowed_methods(c, path));
         return;
     }
+    bool reads = r->method == HTTP1_GET || r->method == HTTP1_HEAD;
+    if (c->row == NULL && reads && ui_reply(r, path))
+        return;
     bool open = c->row != NULL && c->row->access == ADMIN_ANYBODY;
     if (!open && !judge_session(c))
         return;

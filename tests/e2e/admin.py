@@ -1,7 +1,6 @@
 """A client of the admin side, as a script (bearer) or as a browser (cookie, X-CSRF)."""
 
 import openapi
-import openapi
 import raw
 
 PASSWORD = "a password of tests"
@@ -12,7 +11,8 @@ def call(server, method, path, body=None, headers=(), **options):
     data = raw.build(method, path, body, headers)
     response = raw.exchange(server, data, method, **options)
     check_headers(response)
-    openapi.check_answer(method, path, response)
+    if method not in ("OPTIONS", "HEAD"):
+        openapi.check_answer(method, path, response)
     return response
 
 
