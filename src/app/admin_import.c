@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/keyfile.h"
 #include "codec/keytext.h"
 #include "core/address.h"
 
@@ -20,6 +21,7 @@ struct import {
     size_t n;
     size_t cap;
     bool *duplicates;
+    int64_t now_wall_ms;
     struct admin_batch_answer answer;
 };
 
@@ -145,36 +147,51 @@ static void import_release(struct import *im)
     admin_batch_release(&im->answer);
 }
 
-static void append(struct import *im, const struct keytext_item *item, int64_t now_wall_ms)
+/* What was told lives no longer than this call. */
+static bool take_key(void *arg, const struct keyfile_key *key)
 {
+    struct import *im = arg;
+    struct arena *a = &im->w->arena;
     if (im->n + 1 >= im->cap) {
         im->cap = im->cap > 0 ? 2 * im->cap : 256;
         im->specs = xrealloc(im->specs, im->cap * sizeof(*im->specs));
     }
-    im->specs[im->n++] = spec_of(item, STR(""), now_wall_ms);
+    im->specs[im->n++] = (struct key_spec){
+        .secret = arena_copy(a, key->key),
+        .base_url = key->base_url,
+        .name = arena_copy(a, key->name),
+        .old_id = arena_copy(a, key->old_id),
+        .added_ms = key->added_ms > 0 ? key->added_ms : im->now_wall_ms,
+        .enabled = key->enabled,
+        .life = {.requests = key->requests,
+                 .failures = key->failures,
+                 .tokens = key->tokens,
+                 .last_used_ms = key->last_used_ms,
+                 .last_check_ms = key->last_check_ms,
+                 .last_error = arena_copy(a, key->last_error)},
+    };
+    return !a->overflowed && im->n <= KEYPOOL_KEYS_MAX;
 }
 
-/* Reads all lines; those that are no key go into the answer. */
-static enum err read_lines(struct import *im, const struct admin_batch *batch,
-                           struct err_info *info)
+static bool take_skip(void *arg, const struct keyfile_skip *skip)
+{
+    struct import *im = arg;
+    admin_batch_skip(&im->answer, skip);
+    return true;
+}
+
+/* Reads the text, whatever format it has; what is no key goes into the answer. */
+static enum err read_text(struct import *im, const struct admin_batch *batch, struct err_info *info)
 {
     struct admin_work *w = im->w;
-    int64_t now_wall_ms = clock_wall_ms();
     struct keytext_options options = text_options(w, batch->base_url);
-    struct keytext text;
-    struct keytext_item item;
-    keytext_init(&text, &w->arena, batch->keys, &options);
-    for (;;) {
-        enum keytext_got got = keytext_next(&text, &item);
-        if (got == KEYTEXT_END)
-            return ERR_OK;
-        if (got == KEYTEXT_NO_MEMORY || im->n >= KEYPOOL_KEYS_MAX)
-            return err_set(info, ERR_TOO_LARGE, "these are too many keys for one import");
-        if (got == KEYTEXT_KEY)
-            append(im, &item, now_wall_ms);
-        else
-            admin_batch_error(&im->answer, item.input, item.line, str_z(text.fault));
-    }
+    struct keyfile_sink sink = {.on_key = take_key, .on_skip = take_skip, .arg = im};
+    enum keyfile_format format;
+    im->now_wall_ms = clock_wall_ms();
+    enum err e = keyfile_read(&w->arena, batch->keys, &options, &sink, &format, info);
+    if (e == ERR_OK && (w->arena.overflowed || im->n > KEYPOOL_KEYS_MAX))
+        e = err_set(info, ERR_TOO_LARGE, "these are too many keys for one import");
+    return e;
 }
 
 static void put_added(void *arg, const struct key_view *view)
@@ -197,9 +214,11 @@ static void put_spec(struct admin_batch_answer *answer, const struct key_spec *s
     struct key_shown shown;
     struct key_view view = {.secret = spec->secret,
                             .base_url = spec->base_url,
-                            .enabled = true,
-                            .state = KEY_IS_READY,
-                            .added_ms = spec->added_ms};
+                            .name = spec->name,
+                            .enabled = spec->enabled,
+                            .state = spec->enabled ? KEY_IS_READY : KEY_IS_DISABLED,
+                            .added_ms = spec->added_ms,
+                            .life = spec->life};
     key_show(&view, &shown);
     shown.key.id = STR("");
     if (known)
@@ -263,7 +282,7 @@ static enum err import(struct import *im, struct err_info *info)
     if (e == ERR_OK)
         e = admin_read_batch(&w->arena, w->body.p, w->body.len, &batch, info);
     if (e == ERR_OK)
-        e = read_lines(im, &batch, info);
+        e = read_text(im, &batch, info);
     if (e == ERR_OK)
         e = add_all(im, query.dry_run, info);
     if (e != ERR_OK)

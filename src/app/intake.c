@@ -88,7 +88,7 @@ static bool on_key(void *arg, const struct keyfile_key *key)
 static bool on_skip(void *arg, const struct keyfile_skip *skip)
 {
     struct intake *in = arg;
-    in->skipped++;
+    in->skipped += !skip->setting;
     in->on_skip(in->arg, skip);
     return true;
 }

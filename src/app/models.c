@@ -225,12 +225,18 @@ static void ask_model(struct models_wait *m)
     }
 }
 
+static bool has_list(struct catalog *catalog)
+{
+    const struct catalog_view *view = catalog_view(catalog);
+    bool has = view != NULL;
+    catalog_view_release(view);
+    return has;
+}
+
 void models_reply_list(struct request *r)
 {
     struct worker *w = r->worker;
-    const struct catalog_view *view = catalog_view(r->worker->program->catalog);
-    bool listed = view != NULL;
-    catalog_view_release(view);
+    bool listed = has_list(r->worker->program->catalog);
     if (listed &&
         !catalog_claim(r->worker->program->catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop))) {
         send_list(r);
@@ -267,9 +273,10 @@ void models_reply_one(struct request *r)
         return;
     struct models_wait *m = wait_new(r, target.id);
     loop_timer_set(w->loop, &m->deadline, LEARN_WAIT_MS);
-    // The list may have it by now.
-    bool old = catalog_claim(catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop));
-    if (old && learn_list(w, r->snapshot, &m->wait, &worth_ms) && worth_ms > 0)
+    // The list may have it by now; or the first one is on its way still.
+    bool ask =
+        !has_list(catalog) || catalog_claim(catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop));
+    if (ask && learn_list(w, r->snapshot, &m->wait, &worth_ms) && worth_ms > 0)
         return;
     learn_leave(&m->wait);
     ask_model(m);

@@ -56,14 +56,17 @@ static str clean(struct buf *out, str s, size_t max)
     return str_trim(buf_str(out));
 }
 
+static void tell_skip(struct keyfile *f, struct keyfile_skip *skip)
+{
+    if (!f->stop && !f->sink->on_skip(f->sink->arg, skip))
+        f->stop = true;
+}
+
 void keyfile_skip(struct keyfile *f, str place, size_t line, str what, const char *why)
 {
-    struct keyfile_skip skip = {.place = place, .line = line, .why = str_z(why)};
-    if (f->stop)
-        return;
-    skip.what = clean(&f->error, str_head(what, KEYFILE_NAME_MAX), KEYFILE_NAME_MAX);
-    if (!f->sink->on_skip(f->sink->arg, &skip))
-        f->stop = true;
+    str shown = clean(&f->error, str_head(what, KEYFILE_NAME_MAX), KEYFILE_NAME_MAX);
+    struct keyfile_skip skip = {.place = place, .line = line, .what = shown, .why = str_z(why)};
+    tell_skip(f, &skip);
 }
 
 static void tell(struct keyfile *f, struct keyfile_key *key)
@@ -192,8 +195,12 @@ static void tell_settings(struct keyfile *f)
         if (f->settings[i] == 0)
             continue;
         bool one = f->settings[i] == 1;
-        str place = keyfile_place(f, "%zu %s", f->settings[i], one ? "entry" : "entries");
-        keyfile_skip(f, place, 0, str_z(rows[i].name), rows[i].why);
+        struct keyfile_skip skip = {.place =
+                                        keyfile_place(f, "%s of %zu %s", rows[i].name,
+                                                      f->settings[i], one ? "entry" : "entries"),
+                                    .setting = true,
+                                    .why = str_z(rows[i].why)};
+        tell_skip(f, &skip);
     }
 }
 

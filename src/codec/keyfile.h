@@ -67,11 +67,12 @@ struct keyfile_key {
 };
 
 struct keyfile_skip {
-    str place;   // as above, or "12 keys"
-    size_t line; // in texts and CSV; 0: the file has no lines that count
-    str what;    // the input or the field, cut short; it may be a secret, which is for the one who
-                 // gave the file and not for logs. Empty: the place says it.
-    str why;     // a sentence without secrets
+    str place;    // as above, or "weight of 12 entries"
+    size_t line;  // in texts and CSV; 0: the file has no lines that count
+    bool setting; // of keys that were taken: no key is missing
+    str what;     // the input or the field, cut short; it may be a secret, which is for the one who
+                  // gave the file and not for logs. Empty: the place says it.
+    str why;      // a sentence without secrets
 };
 
 /* Neither may be NULL. Returning false ends the reading. */

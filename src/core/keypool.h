@@ -68,6 +68,7 @@ enum key_cause {
     CAUSE_PERSON,
     CAUSE_TIME, // a cooling was over
     CAUSE_SUCCESS,
+    KEY_CAUSES,
 };
 
 /* "ready", "failures": for logs and JSON; static. */

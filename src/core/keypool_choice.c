@@ -13,7 +13,7 @@
 #include "base/xalloc.h"
 #include "core/keypool_private.h"
 
-#define SHARES_MAX    (UINT64_C(1) << 62)
+#define SHARES_MAX    (UINT64_C(1) << 56)
 #define HEAP_LOOK_MAX 192 // nodes that a search for a cooling key looks at
 
 /* ---- what a search has tried ---- */
@@ -299,27 +299,23 @@ static void tally_host(const struct question *q, struct tally *t, struct host *h
 /* ---- the choice ---- */
 
 /* Moves all virtual times back before they get too large. */
-static void lower_shares(struct keypool *p)
+static void lower_shares(struct keypool *p, uint64_t by)
 {
-    uint64_t by = p->share - SHARE_ROUND;
     for (uint32_t i = 0; i < p->n_hosts; i++)
         p->hosts[i]->share = p->hosts[i]->share > by ? p->hosts[i]->share - by : 0;
-    p->share -= by;
 }
 
 static struct key *take_ready(const struct question *q, const struct tally *t,
                               const struct offer *o)
 {
     struct host *h = o->h;
-    // One that fell behind while others had requests of their own gets a round more at most.
+    // One that was away, or had fewer requests of its models, makes up for a round at most.
     if (t->share_max > SHARE_ROUND && h->share < t->share_max - SHARE_ROUND)
         h->share = t->share_max - SHARE_ROUND;
-    if (h->share > q->p->share)
-        q->p->share = h->share;
     h->share += SHARE_ROUND / o->ready->n;
     struct key *k = take_from(q, o);
-    if (q->p->share > SHARES_MAX)
-        lower_shares(q->p);
+    if (h->share > SHARES_MAX)
+        lower_shares(q->p, h->share - SHARE_ROUND);
     return k;
 }
 

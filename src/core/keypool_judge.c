@@ -357,8 +357,6 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
     // Answers to requests that were under way do not double what the first of them began.
     if (!limited || v->cool_source == COOL_STATED)
         until_ms = now_ms + limit_ms(k, v);
-    if (limited && until_ms < k->until_ms)
-        until_ms = k->until_ms;
     snprintf(reason, sizeof(reason), "limited (%s): %.*s", sources[v->cool_source],
              STR_ARG(v->error.message));
     struct key_change change = {.to = KEY_IS_COOLING,

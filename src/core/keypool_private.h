@@ -250,7 +250,6 @@ struct keypool {
     struct host **active;
     uint32_t n_active;
     uint32_t cap_active;
-    uint64_t share; // of the last choice, before it
 
     struct slot_table by_id;
     struct slot_table by_identity;

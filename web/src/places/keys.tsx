@@ -109,7 +109,7 @@ export function Keys() {
           label={tr("keys")}
           what={what}
           count={rows.total ?? 12}
-          rowHeight={narrow ? 64 : 36}
+          rowHeight={narrow ? 64 : 30}
           head={<Head sort={sort} selection={selection} total={total} onAll={(on) =>
             setSelection(on ? { ids: new Set(), all: true } : NOTHING)} />}
           row={(i) => (
