@@ -44,11 +44,11 @@ void keeper_on_move(void *arg, const struct key_move *move)
 
 static void drop_list(struct list *moves)
 {
-    while (!list_empty(moves)) {
-        struct keeper_move *m = list_entry(moves->next, struct keeper_move, link);
-        list_remove(&m->link);
-        free(m);
+    for (struct list *l = moves->next, *next; l != moves; l = next) {
+        next = l->next;
+        free(list_entry(l, struct keeper_move, link));
     }
+    list_init(moves);
 }
 
 void keeper_drop_moves(struct keeper *k)
@@ -101,11 +101,14 @@ static void take_moves(struct keeper *k)
 /* Frees the first `n` of those that were taken: they are written. */
 static void drop_taken(struct keeper *k, size_t n)
 {
+    struct list written;
+    list_init(&written);
     for (size_t i = 0; i < n; i++) {
-        struct keeper_move *m = list_entry(k->taken.next, struct keeper_move, link);
-        list_remove(&m->link);
-        free(m);
+        struct list *link = k->taken.next;
+        list_remove(link);
+        list_append(&written, link);
     }
+    drop_list(&written);
     pthread_mutex_lock(&k->mutex);
     k->n_moves -= n;
     pthread_mutex_unlock(&k->mutex);
