@@ -18,6 +18,9 @@ const struct http1_field UI_SECURITY_FIELDS[] = {
 };
 const size_t UI_SECURITY_COUNT = COUNT_OF(UI_SECURITY_FIELDS);
 
+const struct http1_field UI_TLS_FIELD = {STR_C("Strict-Transport-Security"),
+                                         STR_C("max-age=31536000")};
+
 #define PAGE   STR("/admin")
 #define ASSETS STR("/admin/assets/")
 
@@ -138,6 +141,8 @@ bool ui_reply(struct request *r, str path)
     if (!ui_find(path, &wish, &answer))
         return false;
     add(&answer, STR("X-Request-Id"), r->id);
+    if (exchange_is_tls(r->x))
+        add(&answer, UI_TLS_FIELD.name, UI_TLS_FIELD.value);
     exchange_reply(r->x, answer.status, answer.fields, answer.n_fields, answer.body);
     return true;
 }

@@ -40,6 +40,9 @@ extern const size_t UI_FILES_COUNT;
 extern const struct http1_field UI_SECURITY_FIELDS[];
 extern const size_t UI_SECURITY_COUNT;
 
+/* The further one that has its place in answers by TLS alone. */
+extern const struct http1_field UI_TLS_FIELD;
+
 #define UI_FIELDS_MAX 12
 #define UI_ETAG_BYTES 48
 

@@ -134,6 +134,14 @@ enum err sqlite_ask(struct sqlite *db, const char *sql, int64_t *ret, struct err
     return e;
 }
 
+/* The check says in one line in which database it is, and what is wrong in the next. */
+static str fault_of(str words)
+{
+    str first, rest;
+    str_cut(words, '\n', &first, &rest);
+    return rest.len > 0 ? str_head(rest, str_find_char(rest, '\n')) : first;
+}
+
 enum err sqlite_check(struct sqlite *db, struct err_info *info)
 {
     struct sqlite_stmt *st;
@@ -142,9 +150,10 @@ enum err sqlite_check(struct sqlite *db, struct err_info *info)
     if (e != ERR_OK)
         return e;
     e = sqlite_step(st, &row, info);
-    if (e == ERR_OK && (!row || !str_eq(sqlite_text(st, 0), STR("ok"))))
+    str words = e == ERR_OK && row ? sqlite_text(st, 0) : (str){0};
+    if (e == ERR_OK && !str_eq(words, STR("ok")))
         e = err_set(info, ERR_SYNTAX, "'%s' is damaged (SQLite: %.*s)", db->path,
-                    STR_ARG(str_head(sqlite_text(st, 0), 100)));
+                    STR_ARG(fault_of(words)));
     sqlite_finalize(st);
     return e;
 }
