@@ -17,6 +17,7 @@ const LOOK_LINES = 200_000;
 const IMPORT_LINES = 5000; // a piece is done at once, so that stopping is, too
 const FILE_MAX = 64 * 1024 * 1024;
 const SHOWN = 500;
+const LARGE_CHARS = 100_000; // more is slow to show, and nobody reads it
 
 const EXAMPLES = `sk-xxxxxxxxxxxxxxxx
 https://api.example.com|sk-xxxxxxxx
@@ -219,13 +220,28 @@ function Paste(props: { value: string; onChange: (text: string) => void; onError
     if (file.size > FILE_MAX) return props.onError(tr("fileTooLarge", FILE_MAX / 1048576));
     props.onChange(await file.text());
   };
+  // The browser's own way of pasting many lines takes it minutes.
+  const paste = (event: ClipboardEvent) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    const field = event.currentTarget as HTMLTextAreaElement;
+    if (text.length < LARGE_CHARS / 10) return;
+    event.preventDefault();
+    props.onChange(props.value.slice(0, field.selectionStart) + text + props.value.slice(field.selectionEnd));
+  };
+  if (props.value.length > LARGE_CHARS) {
+    return (
+      <p class="large">
+        {tr("largeText", countLines(props.value))} <Button onClick={() => props.onChange("")}>{tr("clear")}</Button>
+      </p>
+    );
+  }
   return (
     <div class={`paste ${over ? "over" : ""}`}
       onDragOver={(e) => { e.preventDefault(); setOver(true); }}
       onDragLeave={() => setOver(false)}
       onDrop={(e) => { e.preventDefault(); void read(e.dataTransfer?.files[0]); }}>
       <textarea aria-label={tr("pasteKeys")} placeholder={tr("pasteKeys")} rows={7} spellcheck={false}
-        value={props.value} onInput={(e) => props.onChange(e.currentTarget.value)} />
+        value={props.value} onPaste={paste} onInput={(e) => props.onChange(e.currentTarget.value)} />
       <label class="file">
         <input type="file" accept=".txt,.csv,.json,text/plain" class="offscreen"
           onChange={(e) => { void read(e.currentTarget.files?.[0]); e.currentTarget.value = ""; }} />
