@@ -20,6 +20,7 @@ struct import {
     struct key_spec *specs; // one more is allocated than is used: see add_local_server()
     size_t n;
     size_t cap;
+    size_t *lines; // of each, for a dry run; 0: it has none
     bool *duplicates;
     struct admin_batch_query query;
     int64_t now_wall_ms;
@@ -144,6 +145,7 @@ void admin_keys_add(struct admin_call *c)
 static void import_release(struct import *im)
 {
     free(im->specs);
+    free(im->lines);
     free(im->duplicates);
     admin_batch_release(&im->answer);
 }
@@ -156,7 +158,9 @@ static bool take_key(void *arg, const struct keyfile_key *key)
     if (im->n + 1 >= im->cap) {
         im->cap = im->cap > 0 ? 2 * im->cap : 256;
         im->specs = xrealloc(im->specs, im->cap * sizeof(*im->specs));
+        im->lines = xrealloc(im->lines, im->cap * sizeof(*im->lines));
     }
+    im->lines[im->n] = key->line;
     im->specs[im->n++] = (struct key_spec){
         .secret = arena_copy(a, key->key),
         .base_url = key->base_url,
@@ -210,7 +214,8 @@ static void put_known(void *arg, const struct key_view *view)
 }
 
 /* A key that a dry run would add, or of which one before it in the same run is a duplicate. */
-static void put_spec(struct admin_batch_answer *answer, const struct key_spec *spec, bool known)
+static void put_spec(struct admin_batch_answer *answer, const struct key_spec *spec, size_t line,
+                     bool known)
 {
     struct key_shown shown;
     struct key_view view = {.secret = spec->secret,
@@ -222,6 +227,7 @@ static void put_spec(struct admin_batch_answer *answer, const struct key_spec *s
                             .life = spec->life};
     key_show(&view, &shown);
     shown.key.id = STR("");
+    shown.key.line = line;
     if (known)
         admin_batch_duplicate(answer, &shown.key);
     else
@@ -240,7 +246,7 @@ static void put_verdict(struct import *im, size_t i, uint64_t now_ms)
         admin_batch_added(answer, NULL);
     else if (spec->id == 0 || !keypool_look(work_pool(im->w), spec->id, now_ms,
                                             known ? put_known : put_added, answer))
-        put_spec(answer, spec, known);
+        put_spec(answer, spec, im->lines[i], known);
 }
 
 /* Adds what was read (a dry run only asks), and says of each line what became of it. */
