@@ -256,8 +256,8 @@ static enum err take_over(struct keeper *k, const struct config *config, struct 
         e = read_older(&in, &files[i], info);
     if (e == ERR_OK)
         e = intake_commit(&in, k, &duplicates, info);
-    if (e == ERR_OK && in.skipped > NOTES_MAX)
-        buf_printf(notes, "and %zu more that were not taken\n", in.skipped - NOTES_MAX);
+    if (e == ERR_OK && noting.n > NOTES_MAX)
+        buf_printf(notes, "and %zu more that were not taken\n", noting.n - NOTES_MAX);
     for (size_t i = 0; i < n && e == ERR_OK; i++) {
         if (files[i].there && !files[i].kept)
             rename_older(&files[i], notes);

@@ -1,5 +1,6 @@
 #include "app/ui.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 // The page writes text as text nodes alone, so nothing may ever become a script: no inline script
@@ -100,6 +101,7 @@ static bool matches(str list, str etag)
 
 static void add(struct ui_answer *a, str name, str value)
 {
+    assert(a->n_fields < UI_FIELDS_MAX);
     a->fields[a->n_fields++] = (struct http1_field){name, value};
 }
 
@@ -119,7 +121,7 @@ bool ui_find(str path, const struct ui_wish *wish, struct ui_answer *ret)
     add(ret, STR("Cache-Control"),
         file->hashed ? STR("public, max-age=31536000, immutable") : STR("no-cache"));
     for (size_t i = 0; i < UI_SECURITY_COUNT; i++)
-        ret->fields[ret->n_fields++] = UI_SECURITY_FIELDS[i];
+        add(ret, UI_SECURITY_FIELDS[i].name, UI_SECURITY_FIELDS[i].value);
     if (matches(wish->if_none_match, etag)) {
         ret->status = 304;
         return true;
