@@ -5,33 +5,42 @@
 #include <string.h>
 
 #include "app/admin_call.h"
+#include "app/admin_check.h"
 #include "app/admin_gate.h"
 #include "app/admin_stream.h"
 #include "app/admin_work.h"
+#include "app/ui.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/admin_request.h"
 #include "core/auth.h"
+
+#define NONE  ((size_t)0)
+#define SMALL ((size_t)64 << 10)
+#define LARGE ((size_t)16 << 20)
 
 // clang-format off
 /* Where two rows match a path, the first counts: whole words stand before ":id". */
 static const struct admin_row ROWS[] = {
-    {HTTP1_POST, STR_C("/admin/login"),       admin_login,   ADMIN_SMALL_BODY, ADMIN_ANYBODY},
-    {HTTP1_POST, STR_C("/admin/logout"),      admin_logout,  ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_GET,  STR_C("/admin/api/session"), admin_session, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_GET, STR_C("/admin/api/keys"), admin_keys_list, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_POST, STR_C("/admin/api/keys"), admin_keys_add, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_DELETE, STR_C("/admin/api/keys"), admin_keys_delete_all, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_POST, STR_C("/admin/api/keys/batch"), admin_keys_batch, ADMIN_LARGE_BODY, ADMIN_SESSION},
-    {HTTP1_POST, STR_C("/admin/api/keys/bulk"), admin_keys_bulk, ADMIN_LARGE_BODY, ADMIN_SESSION},
-    {HTTP1_POST, STR_C("/admin/api/keys/export"), admin_keys_export, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_POST, STR_C("/admin/api/keys/reset-health"), admin_keys_reset_health, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_PATCH, STR_C("/admin/api/keys/:id"), admin_keys_patch, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_DELETE, STR_C("/admin/api/keys/:id"), admin_keys_delete, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_POST, STR_C("/admin/api/keys/:id/toggle"), admin_keys_toggle, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_GET, STR_C("/admin/api/jobs/:id"), admin_job_get, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_DELETE, STR_C("/admin/api/jobs/:id"), admin_job_delete, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_GET, STR_C("/admin/api/stats"), admin_stats, ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_GET, STR_C("/admin/api/backup"), admin_backup, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/login"),                   admin_login,             SMALL, false, ADMIN_ANYBODY},
+    {HTTP1_POST,   STR_C("/admin/logout"),                  admin_logout,            NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/session"),             admin_session,           NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/keys"),                admin_keys_list,         NONE,  true,  ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys"),                admin_keys_add,          SMALL, false, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/keys"),                admin_keys_delete_all,   NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/batch"),          admin_keys_batch,        LARGE, true,  ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/bulk"),           admin_keys_bulk,         LARGE, false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/check"),          admin_keys_check,        NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/export"),         admin_keys_export,       SMALL, false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/reset-health"),   admin_keys_reset_health, NONE,  false, ADMIN_SESSION},
+    {HTTP1_PATCH,  STR_C("/admin/api/keys/:id"),            admin_keys_patch,        SMALL, false, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/keys/:id"),            admin_keys_delete,       NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/:id/toggle"),     admin_keys_toggle,       NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/:id/check"),      admin_key_check,         NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/jobs/:id"),            admin_job_get,           NONE,  false, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/jobs/:id"),            admin_job_delete,        NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/stats"),               admin_stats,             NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/backup"),              admin_backup,            NONE,  false, ADMIN_SESSION},
 };
 // clang-format on
 
@@ -97,6 +106,7 @@ void admin_call_free(struct admin_call *c)
     if (c->try != NULL)
         admin_try_leave(c->try);
     admin_work_leave(c->work);
+    admin_check_leave(c);
     admin_stream_leave(c->stream);
     if (c->release_arg != NULL)
         c->release_arg(c->arg);
@@ -228,16 +238,40 @@ static void refuse_credential(struct admin_call *c, const char *why)
                     "session's token, or log in at /admin"));
 }
 
+str call_query(const struct admin_call *c)
+{
+    str target = exchange_message(c->r->x)->target;
+    target = str_skip(target, str_find_char(target, '?'));
+    return str_head(str_skip(target, 1), str_find_char(target, '#'));
+}
+
+/* Whether there is neither a body nor a query where the route takes none; else it is answered. */
+static bool judge_rest(struct admin_call *c)
+{
+    struct err_info info = {0};
+    struct buf *body = exchange_body(c->r->x);
+    enum err e = ERR_OK;
+    if (!c->row->query)
+        e = admin_read_no_query(call_query(c), &info);
+    if (e == ERR_OK && c->row->body_max == 0)
+        e = admin_read_nothing(&c->r->worker->scratch, body->p, body->len, &info);
+    if (e != ERR_OK)
+        call_refuse(c, err_status(e), str_z(info.text));
+    return e == ERR_OK;
+}
+
 static void dispatch(struct admin_call *c)
 {
     struct target target = {.path = STR("")};
-    if (c->row != NULL)
-        c->row->handler(c);
-    else if (target_parse(&c->r->worker->scratch, exchange_message(c->r->x)->target, &target,
-                          NULL) == ERR_OK)
+    if (c->row != NULL) {
+        if (judge_rest(c))
+            c->row->handler(c);
+    } else if (target_parse(&c->r->worker->scratch, exchange_message(c->r->x)->target, &target,
+                            NULL) == ERR_OK) {
         refuse_path(c, target.path);
-    else
+    } else {
         call_refuse(c, 404, STR("there is nothing at this path"));
+    }
     arena_reset(&c->r->worker->scratch);
 }
 
@@ -359,6 +393,9 @@ void admin_on_head(struct request *r, str path)
         request_reply_preflight(r, &none, allowed_methods(c, path));
         return;
     }
+    bool reads = r->method == HTTP1_GET || r->method == HTTP1_HEAD;
+    if (c->row == NULL && reads && ui_reply(r, path))
+        return;
     bool open = c->row != NULL && c->row->access == ADMIN_ANYBODY;
     if (!open && !judge_session(c))
         return;
@@ -367,7 +404,8 @@ void admin_on_head(struct request *r, str path)
         return;
     }
     if (judge_body(c))
-        exchange_allow_body(r->x, c->row != NULL ? c->row->body_max : ADMIN_SMALL_BODY);
+        exchange_allow_body(r->x,
+                            c->row != NULL && c->row->body_max > 0 ? c->row->body_max : SMALL);
 }
 
 void admin_on_request(struct request *r)

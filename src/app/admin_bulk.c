@@ -1,14 +1,21 @@
-#include "app/admin_bulk.h"
+#include "app/admin_call.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/admin_check.h"
 #include "app/admin_view.h"
+#include "app/admin_work.h"
 #include "app/jobs.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
+/*
+ * One action on many keys. Up to AT_ONCE keys are changed within the request, all or none. More are
+ * a job, in steps that are each all or none; one that is stopped has done those before.
+ */
+#define AT_ONCE   200
 #define STEP_KEYS 1000 // changed in one go on the store's thread: others get their turn between
 
 /* What is to be done with many keys; as a job it goes step by step. */
@@ -167,7 +174,7 @@ static void find_ids(struct keypool *pool, const struct admin_bulk *asked, struc
     *ret = (struct key_ids){.items = ids, .n = kept};
 }
 
-void admin_bulk_find(struct keypool *pool, const struct admin_bulk *asked, struct key_ids *ret)
+static void find_keys(struct keypool *pool, const struct admin_bulk *asked, struct key_ids *ret)
 {
     static const struct key_order order = {.field = KEY_BY_ADDED};
     struct key_filter filter = filter_of(&asked->filter);
@@ -183,8 +190,8 @@ static void run(struct admin_work *w, const struct admin_bulk *asked)
     struct err_info info = {0};
     b->program = w->program;
     b->action = asked->action;
-    admin_bulk_find(work_pool(w), asked, &b->ids);
-    if (b->ids.n > ADMIN_BULK_AT_ONCE) {
+    find_keys(work_pool(w), asked, &b->ids);
+    if (b->ids.n > AT_ONCE) {
         begin_job(w, b);
         return;
     }
@@ -198,6 +205,34 @@ static void run(struct admin_work *w, const struct admin_bulk *asked)
     bulk_free(b);
 }
 
+/* The keys go back to the worker, which asks their hosts. */
+static void find_for_check(struct admin_work *w, const struct admin_bulk *asked)
+{
+    struct key_ids ids;
+    find_keys(work_pool(w), asked, &ids);
+    w->arg = check_keys_find(work_pool(w), &ids);
+    key_ids_release(&ids);
+}
+
+static void answer_checked(struct admin_call *c, size_t n)
+{
+    struct buf body;
+    buf_init(&body, 256);
+    admin_put_number(&body, STR("count"), n);
+    call_reply(c, 200, buf_str(&body), NULL);
+    buf_release(&body);
+}
+
+static void deliver(struct admin_work *w)
+{
+    if (w->call == NULL)
+        check_keys_free(w->arg);
+    else if (w->arg != NULL)
+        admin_check_start(w->call, w->arg, answer_checked);
+    else
+        admin_work_send(w);
+}
+
 static void bulk(struct admin_work *w)
 {
     struct admin_bulk asked;
@@ -206,12 +241,12 @@ static void bulk(struct admin_work *w)
     if (e != ERR_OK)
         work_fail(w, e, &info);
     else if (asked.action == ADMIN_CHECK)
-        work_refuse(w, 501, "keys cannot be checked yet");
+        find_for_check(w, &asked);
     else
         run(w, &asked);
 }
 
 void admin_keys_bulk(struct admin_call *c)
 {
-    admin_work_start(c, bulk);
+    (void)admin_work_start_with(c, bulk, deliver, NULL);
 }

@@ -14,6 +14,8 @@
 #include "base/str.h"
 
 struct admin_stream;
+struct check_run;
+struct health_check;
 struct admin_work;
 
 struct admin {
@@ -23,9 +25,6 @@ struct admin {
 };
 
 enum { ADMIN_ID_BYTES = 64 };
-
-#define ADMIN_SMALL_BODY ((size_t)64 << 10)
-#define ADMIN_LARGE_BODY ((size_t)16 << 20)
 
 typedef void admin_handler(struct admin_call *c);
 
@@ -38,7 +37,8 @@ struct admin_row {
     enum http1_method method;
     str path; // ":id" stands for one segment
     admin_handler *handler;
-    size_t body_max;
+    size_t body_max; // 0: it takes none
+    bool query;      // it takes one
     enum admin_access access;
 };
 
@@ -54,6 +54,9 @@ struct admin_call {
     struct admin_try *try;       // a password that is being checked; NULL: none
     struct admin_work *work;     // NULL: nothing runs for it on the store's thread
     struct admin_stream *stream; // its answer; NULL: it is none
+    struct check_run *run;       // keys that are checked for it; NULL: none
+    struct health_check *check;  // one key that is
+    uint64_t key_id;             // of that
     void *arg;                   // the handler's own, released with the call; NULL: nothing
     void (*release_arg)(void *arg);
     size_t id_len;
@@ -69,6 +72,9 @@ static inline str call_id(const struct admin_call *c)
 {
     return str_of(c->id_room, c->id_len);
 }
+
+/* What stands behind the '?'; borrowed from its head. */
+str call_query(const struct admin_call *c);
 
 /* The token or password the call came with; borrowed from its head. */
 str call_credential(const struct admin_call *c);
@@ -120,6 +126,8 @@ admin_handler admin_keys_bulk;                  // admin_bulk.c
 admin_handler admin_keys_export, admin_backup;  // admin_export.c
 admin_handler admin_stats;                      // admin_stats.c
 admin_handler admin_job_get, admin_job_delete;  // admin_jobs.c
+
+admin_handler admin_keys_check, admin_key_check; // admin_check.c
 
 /* Appends {"job":{…}}: the answer of who began it. */
 void admin_put_begun(struct admin *admin, const struct job *job, struct buf *out);

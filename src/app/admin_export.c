@@ -110,7 +110,7 @@ static struct export *export_new(struct admin_call *c, const struct admin_filter
 {
     struct export *ex = xcalloc(1, sizeof(*ex));
     ex->program = c->r->worker->program;
-    arena_init(&ex->arena, ADMIN_SMALL_BODY);
+    arena_init(&ex->arena, (size_t)64 << 10);
     ex->filter = *filter;
     ex->filter.q = arena_copy(&ex->arena, filter->q);
     ex->filter.host = arena_copy(&ex->arena, filter->host);

@@ -1,27 +1,24 @@
 #include "app/admin_call.h"
 
-#include "codec/admin_answer.h"
+#include <assert.h>
+#include <stdio.h>
 
-/* The page is ours alone: nothing of it comes from elsewhere, and no other page may hold it. */
-static const str POLICY =
-    STR_C("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-          "connect-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
-          "frame-ancestors 'none'; require-trusted-types-for 'script'");
+#include "app/ui.h"
+#include "codec/admin_answer.h"
 
 size_t admin_fields(const struct request *r, str cache_control,
                     struct http1_field fields[ADMIN_FIELDS])
 {
     size_t n = 0;
-    fields[n++] = (struct http1_field){STR("Content-Security-Policy"), POLICY};
-    fields[n++] = (struct http1_field){STR("X-Content-Type-Options"), STR("nosniff")};
-    fields[n++] = (struct http1_field){STR("X-Frame-Options"), STR("DENY")};
-    fields[n++] = (struct http1_field){STR("Referrer-Policy"), STR("no-referrer")};
-    fields[n++] = (struct http1_field){STR("Cross-Origin-Opener-Policy"), STR("same-origin")};
+    assert(UI_SECURITY_COUNT + 3 <= ADMIN_FIELDS);
+    while (n < UI_SECURITY_COUNT) {
+        fields[n] = UI_SECURITY_FIELDS[n];
+        n++;
+    }
     fields[n++] = (struct http1_field){STR("Cross-Origin-Resource-Policy"), STR("same-origin")};
     fields[n++] = (struct http1_field){STR("Cache-Control"), cache_control};
     if (exchange_is_tls(r->x))
-        fields[n++] =
-            (struct http1_field){STR("Strict-Transport-Security"), STR("max-age=31536000")};
+        fields[n++] = UI_TLS_FIELD;
     return n;
 }
 

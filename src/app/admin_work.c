@@ -19,14 +19,6 @@ static void work_free(struct admin_work *w)
     free(w);
 }
 
-/* What stands behind the '?'. */
-static str query_of(str target)
-{
-    target = str_skip(target, str_find_char(target, '?'));
-    target = str_skip(target, 1);
-    return str_head(target, str_find_char(target, '#'));
-}
-
 static struct admin_work *work_new(struct admin_call *c)
 {
     struct request *r = c->r;
@@ -37,7 +29,7 @@ static struct admin_work *work_new(struct admin_call *c)
     w->call = c;
     w->snapshot = snapshot_acquire(r->snapshot);
     arena_init(&w->arena, ADMIN_WORK_ARENA);
-    w->query = arena_copy(&w->arena, query_of(exchange_message(r->x)->target));
+    w->query = arena_copy(&w->arena, call_query(c));
     w->id = arena_copy(&w->arena, call_id(c));
     buf_init(&w->out, ADMIN_ANSWER_MAX);
     w->status = 200;

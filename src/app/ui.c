@@ -1,5 +1,6 @@
 #include "app/ui.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 // The page writes text as text nodes alone, so nothing may ever become a script: no inline script
@@ -17,6 +18,9 @@ const struct http1_field UI_SECURITY_FIELDS[] = {
     {STR_C("X-Frame-Options"),            STR_C("DENY")       },
 };
 const size_t UI_SECURITY_COUNT = COUNT_OF(UI_SECURITY_FIELDS);
+
+const struct http1_field UI_TLS_FIELD = {STR_C("Strict-Transport-Security"),
+                                         STR_C("max-age=31536000")};
 
 #define PAGE   STR("/admin")
 #define ASSETS STR("/admin/assets/")
@@ -97,6 +101,7 @@ static bool matches(str list, str etag)
 
 static void add(struct ui_answer *a, str name, str value)
 {
+    assert(a->n_fields < UI_FIELDS_MAX);
     a->fields[a->n_fields++] = (struct http1_field){name, value};
 }
 
@@ -116,7 +121,7 @@ bool ui_find(str path, const struct ui_wish *wish, struct ui_answer *ret)
     add(ret, STR("Cache-Control"),
         file->hashed ? STR("public, max-age=31536000, immutable") : STR("no-cache"));
     for (size_t i = 0; i < UI_SECURITY_COUNT; i++)
-        ret->fields[ret->n_fields++] = UI_SECURITY_FIELDS[i];
+        add(ret, UI_SECURITY_FIELDS[i].name, UI_SECURITY_FIELDS[i].value);
     if (matches(wish->if_none_match, etag)) {
         ret->status = 304;
         return true;
@@ -138,6 +143,8 @@ bool ui_reply(struct request *r, str path)
     if (!ui_find(path, &wish, &answer))
         return false;
     add(&answer, STR("X-Request-Id"), r->id);
+    if (exchange_is_tls(r->x))
+        add(&answer, UI_TLS_FIELD.name, UI_TLS_FIELD.value);
     exchange_reply(r->x, answer.status, answer.fields, answer.n_fields, answer.body);
     return true;
 }

@@ -40,7 +40,10 @@ extern const size_t UI_FILES_COUNT;
 extern const struct http1_field UI_SECURITY_FIELDS[];
 extern const size_t UI_SECURITY_COUNT;
 
-#define UI_FIELDS_MAX 12
+/* The further one that has its place in answers by TLS alone. */
+extern const struct http1_field UI_TLS_FIELD;
+
+#define UI_FIELDS_MAX 16
 #define UI_ETAG_BYTES 48
 
 /* An answer; its strings live as long as the program, `etag` as long as this struct. */

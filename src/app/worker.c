@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "app/admin_check.h"
 #include "app/health.h"
 #include "app/learn.h"
 #include "app/look.h"
@@ -68,6 +69,7 @@ static void start_drain(void *arg)
         return;
     look_cancel(w);
     w->draining = true;
+    admin_check_drain(w);
     loop_timer_set(w->loop, &w->drain_timer, w->snapshot->config->shutdown_timeout_ms);
     server_drain(w->server, on_idle, w);
 }
@@ -104,6 +106,7 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     list_init(&w->tails);
     list_init(&w->asks);
     list_init(&w->checks);
+    list_init(&w->check_runs);
     loop_timer_init(&w->drain_timer, on_drain_deadline, w);
 
     struct server_options options = server_options(w);

@@ -117,9 +117,12 @@ static int compare(const void *left, const void *right, void *arg)
     int difference = (a->number > b->number) - (a->number < b->number);
     if (difference == 0 && (a->text_len > 0 || b->text_len > 0))
         difference = compare_texts(text_of(l, a), text_of(l, b));
-    if (difference != 0)
-        return l->order.descending ? -difference : difference;
-    return (a->id > b->id) - (a->id < b->id);
+    bool descending = l->order.descending;
+    if (difference == 0) {
+        difference = (a->id > b->id) - (a->id < b->id);
+        descending &= l->order.field == KEY_BY_ADDED; // ids rise with that time
+    }
+    return descending ? -difference : difference;
 }
 
 void key_list_collect(struct keypool *p, const struct key_filter *filter,

@@ -330,6 +330,7 @@ export const messages = {
 
   // adding
   pasteKeys: ["Paste keys here, one a line, or drop a file", "在此粘贴密钥，每行一个，或拖入文件"],
+  largeText: [(n: number) => `${num(n)} lines, too many to show here.`, (n: number) => `共 ${num(n)} 行，内容过多，不在此显示。`],
   chooseFile: ["Choose a file", "选择文件"],
   fileTooLarge: [(mb: number) => `The file is larger than ${num(mb)} MB.`, (mb: number) => `文件大于 ${num(mb)} MB。`],
   defaultHost: ["Host of keys that name none", "未写主机的密钥所用主机"],

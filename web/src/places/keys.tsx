@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, get, query, text } from "../lib/api";
 import { hostOf, num, percent } from "../lib/format";
-import { tr } from "../lib/i18n";
+import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, overview, tick, watchJob } from "../lib/live";
 import { go, place, setQuery } from "../lib/router";
 import { useShortcuts } from "../lib/shortcuts";
@@ -109,7 +109,7 @@ export function Keys() {
           label={tr("keys")}
           what={what}
           count={rows.total ?? 12}
-          rowHeight={narrow ? 64 : 36}
+          rowHeight={narrow ? 64 : 30}
           head={<Head sort={sort} selection={selection} total={total} onAll={(on) =>
             setSelection(on ? { ids: new Set(), all: true } : NOTHING)} />}
           row={(i) => (
@@ -156,6 +156,10 @@ function useKeyboard(
     x: () => {
       const key = cursor === null ? undefined : rows.row(cursor);
       if (key) toggle(key);
+    },
+    Enter: () => {
+      const key = cursor === null ? undefined : rows.row(cursor);
+      if (key) go(`/keys/${encodeURIComponent(key.id)}`);
     },
     Escape: clear,
     "/": () => document.querySelector<HTMLInputElement>(".toolbar input[type=search]")?.focus(),
@@ -308,8 +312,9 @@ export function whyOf(key: Key): string {
   if (key.status === "ready") return "";
   if (key.status === "disabled") return tr("disabledByPerson");
   const text = key.reason || key.lastError || "";
-  if (key.status === "cooling" && key.source) return text ? `${text} (${tr(key.source)})` : tr(key.source);
-  return text;
+  if (key.status !== "cooling" || !key.source) return text;
+  const source = trMaybe(key.source) ?? key.source;
+  return text ? `${text} (${source})` : source;
 }
 
 // ---- acting on what is selected ----

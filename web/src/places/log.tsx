@@ -112,6 +112,10 @@ export function Log() {
     k: () => move(-1),
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
+    Enter: () => {
+      const entry = cursor === null ? undefined : entries[cursor];
+      if (entry) go(`/log/${entry.id}`);
+    },
     "/": () => document.querySelector<HTMLInputElement>(".toolbar input[type=search]")?.focus(),
     Escape: () => setCursor(null),
   });

@@ -3,6 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const BEYOND = 12; // rows kept ready above and below
+const MOST = 300; // rows at once, whatever the layout says
 
 export function useNarrow(): boolean {
   const query = "(max-width: 760px)";
@@ -35,7 +36,8 @@ export function Virtual(props: VirtualProps) {
     const node = box.current;
     if (!node) return;
     const first = Math.max(0, Math.floor(node.scrollTop / props.rowHeight) - BEYOND);
-    const last = Math.ceil((node.scrollTop + node.clientHeight) / props.rowHeight) + BEYOND;
+    const seen = Math.ceil((node.scrollTop + node.clientHeight) / props.rowHeight) + BEYOND;
+    const last = Math.min(seen, first + MOST);
     setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
   };
 
