@@ -3,6 +3,7 @@
 FROM debian:trixie-slim AS build
 WORKDIR /src
 COPY scripts/setup scripts/lib.sh scripts/
+COPY web/package.json web/package-lock.json web/
 RUN scripts/setup build
 COPY . .
 RUN cmake --preset release && cmake --build --preset release \

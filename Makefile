@@ -3,7 +3,7 @@
 # The tests' own clang-format once it is there: versions differ in what they write.
 CLANG_FORMAT := $(firstword $(wildcard build/venv/bin/clang-format) clang-format)
 
-.PHONY: all run test bench bench-micro dev clean format
+.PHONY: all run test bench bench-micro bench-pool bench-store dev clean format
 
 all: | build
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -27,6 +27,14 @@ bench:
 bench-micro:
 	@scripts/setup bench
 	@scripts/check-instructions --times
+
+bench-pool:
+	@mkdir -p build/log
+	@cmake --preset release >build/log/bench.log && cmake --build --preset release --target bench_pool >>build/log/bench.log || { cat build/log/bench.log; exit 1; }
+	@build/release/bench_pool
+
+bench-store: all
+	@bench/store.py
 
 dev:
 	@cmake --preset dev && cmake --build --preset dev

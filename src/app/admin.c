@@ -4,18 +4,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/admin_call.h"
+#include "app/admin_check.h"
 #include "app/admin_gate.h"
-#include "app/admin_private.h"
+#include "app/admin_stream.h"
+#include "app/admin_work.h"
+#include "app/ui.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/admin_request.h"
 #include "core/auth.h"
+
+#define NONE  ((size_t)0)
+#define SMALL ((size_t)64 << 10)
+#define LARGE ((size_t)16 << 20)
 
 // clang-format off
 /* Where two rows match a path, the first counts: whole words stand before ":id". */
 static const struct admin_row ROWS[] = {
-    {HTTP1_POST, STR_C("/admin/login"),       admin_login,   ADMIN_SMALL_BODY, ADMIN_ANYBODY},
-    {HTTP1_POST, STR_C("/admin/logout"),      admin_logout,  ADMIN_SMALL_BODY, ADMIN_SESSION},
-    {HTTP1_GET,  STR_C("/admin/api/session"), admin_session, ADMIN_SMALL_BODY, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/login"),                   admin_login,             SMALL, false, ADMIN_ANYBODY},
+    {HTTP1_POST,   STR_C("/admin/logout"),                  admin_logout,            NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/session"),             admin_session,           NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/keys"),                admin_keys_list,         NONE,  true,  ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys"),                admin_keys_add,          SMALL, false, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/keys"),                admin_keys_delete_all,   NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/batch"),          admin_keys_batch,        LARGE, true,  ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/bulk"),           admin_keys_bulk,         LARGE, false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/check"),          admin_keys_check,        NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/export"),         admin_keys_export,       SMALL, false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/reset-health"),   admin_keys_reset_health, NONE,  false, ADMIN_SESSION},
+    {HTTP1_PATCH,  STR_C("/admin/api/keys/:id"),            admin_keys_patch,        SMALL, false, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/keys/:id"),            admin_keys_delete,       NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/:id/toggle"),     admin_keys_toggle,       NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/:id/check"),      admin_key_check,         NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/jobs/:id"),            admin_job_get,           NONE,  false, ADMIN_SESSION},
+    {HTTP1_DELETE, STR_C("/admin/api/jobs/:id"),            admin_job_delete,        NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/stats"),               admin_stats,             NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/backup"),              admin_backup,            NONE,  false, ADMIN_SESSION},
 };
 // clang-format on
 
@@ -43,15 +68,24 @@ enum err admin_new(const struct config *config, struct admin **ret, struct err_i
         free(admin);
         return e;
     }
+    admin->jobs = jobs_new();
     *ret = admin;
     return ERR_OK;
+}
+
+void admin_stop(struct admin *admin)
+{
+    if (admin == NULL)
+        return;
+    admin_auth_free(admin->auth);
+    admin->auth = NULL;
 }
 
 void admin_free(struct admin *admin)
 {
     if (admin == NULL)
         return;
-    admin_auth_free(admin->auth);
+    jobs_free(admin->jobs);
     free(admin);
 }
 
@@ -71,6 +105,11 @@ void admin_call_free(struct admin_call *c)
         return;
     if (c->try != NULL)
         admin_try_leave(c->try);
+    admin_work_leave(c->work);
+    admin_check_leave(c);
+    admin_stream_leave(c->stream);
+    if (c->release_arg != NULL)
+        c->release_arg(c->arg);
     free(c);
 }
 
@@ -175,6 +214,22 @@ bool call_is_encrypted(const struct admin_call *c)
            str_ieq(http1_find(exchange_message(r->x), STR("x-forwarded-proto")), STR("https"));
 }
 
+bool call_try_password(struct admin_call *c, str password, admin_try_fn *fn)
+{
+    struct sockaddr_storage addr;
+    uint64_t wait_ms;
+    call_address(c, &addr);
+    struct admin_try_setup setup = {.password = password,
+                                    .addr = (const struct sockaddr *)&addr,
+                                    .loop = c->r->worker->loop,
+                                    .fn = fn,
+                                    .arg = c};
+    c->try = admin_auth_try(admin_of(c)->auth, &setup, &wait_ms);
+    if (c->try == NULL)
+        call_refuse_try(c, wait_ms);
+    return c->try != NULL;
+}
+
 static void refuse_credential(struct admin_call *c, const char *why)
 {
     c->r->why = why;
@@ -183,16 +238,40 @@ static void refuse_credential(struct admin_call *c, const char *why)
                     "session's token, or log in at /admin"));
 }
 
+str call_query(const struct admin_call *c)
+{
+    str target = exchange_message(c->r->x)->target;
+    target = str_skip(target, str_find_char(target, '?'));
+    return str_head(str_skip(target, 1), str_find_char(target, '#'));
+}
+
+/* Whether there is neither a body nor a query where the route takes none; else it is answered. */
+static bool judge_rest(struct admin_call *c)
+{
+    struct err_info info = {0};
+    struct buf *body = exchange_body(c->r->x);
+    enum err e = ERR_OK;
+    if (!c->row->query)
+        e = admin_read_no_query(call_query(c), &info);
+    if (e == ERR_OK && c->row->body_max == 0)
+        e = admin_read_nothing(&c->r->worker->scratch, body->p, body->len, &info);
+    if (e != ERR_OK)
+        call_refuse(c, err_status(e), str_z(info.text));
+    return e == ERR_OK;
+}
+
 static void dispatch(struct admin_call *c)
 {
     struct target target = {.path = STR("")};
-    if (c->row != NULL)
-        c->row->handler(c);
-    else if (target_parse(&c->r->worker->scratch, exchange_message(c->r->x)->target, &target,
-                          NULL) == ERR_OK)
+    if (c->row != NULL) {
+        if (judge_rest(c))
+            c->row->handler(c);
+    } else if (target_parse(&c->r->worker->scratch, exchange_message(c->r->x)->target, &target,
+                            NULL) == ERR_OK) {
         refuse_path(c, target.path);
-    else
+    } else {
         call_refuse(c, 404, STR("there is nothing at this path"));
+    }
     arena_reset(&c->r->worker->scratch);
 }
 
@@ -212,22 +291,6 @@ static void on_bearer_checked(void *arg, bool right, uint64_t generation)
         dispatch(c);
 }
 
-static bool start_check(struct admin_call *c, str password)
-{
-    struct sockaddr_storage addr;
-    uint64_t wait_ms;
-    call_address(c, &addr);
-    struct admin_try_setup setup = {.password = password,
-                                    .addr = (const struct sockaddr *)&addr,
-                                    .loop = c->r->worker->loop,
-                                    .fn = on_bearer_checked,
-                                    .arg = c};
-    c->try = admin_auth_try(admin_of(c)->auth, &setup, &wait_ms);
-    if (c->try == NULL)
-        call_refuse_try(c, wait_ms);
-    return c->try != NULL;
-}
-
 /* Whether the bearer may go on, maybe once it was checked; else it is answered. */
 static bool judge_bearer(struct admin_call *c)
 {
@@ -239,7 +302,7 @@ static bool judge_bearer(struct admin_call *c)
     if (admin_auth_has(admin_of(c)->auth, bearer))
         return true;
     if (!session_is_token(bearer) && !session_is_chat_token(bearer))
-        return start_check(c, bearer);
+        return call_try_password(c, bearer, on_bearer_checked);
     refuse_credential(c, "no_session");
     return false;
 }
@@ -330,6 +393,9 @@ void admin_on_head(struct request *r, str path)
         request_reply_preflight(r, &none, allowed_methods(c, path));
         return;
     }
+    bool reads = r->method == HTTP1_GET || r->method == HTTP1_HEAD;
+    if (c->row == NULL && reads && ui_reply(r, path))
+        return;
     bool open = c->row != NULL && c->row->access == ADMIN_ANYBODY;
     if (!open && !judge_session(c))
         return;
@@ -338,7 +404,8 @@ void admin_on_head(struct request *r, str path)
         return;
     }
     if (judge_body(c))
-        exchange_allow_body(r->x, c->row != NULL ? c->row->body_max : ADMIN_SMALL_BODY);
+        exchange_allow_body(r->x,
+                            c->row != NULL && c->row->body_max > 0 ? c->row->body_max : SMALL);
 }
 
 void admin_on_request(struct request *r)
@@ -347,4 +414,10 @@ void admin_on_request(struct request *r)
     c->whole = true;
     if (c->try == NULL)
         dispatch(c);
+}
+
+void admin_on_drain(struct request *r)
+{
+    if (r->admin->stream != NULL)
+        admin_stream_resume(r->admin->stream);
 }

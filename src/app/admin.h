@@ -29,7 +29,11 @@ struct admin_call;
 MUST_CHECK enum err admin_new(const struct config *config, struct admin **ret,
                               struct err_info *info);
 
-/* Accepts NULL. After the workers have ended, before their loops are freed. */
+/* Ends what still runs for it. After the workers have ended, before their loops are freed. Accepts
+ * NULL. */
+void admin_stop(struct admin *admin);
+
+/* After admin_stop(), and once the workers' loops are freed. Accepts NULL. */
 void admin_free(struct admin *admin);
 
 /* Takes over new settings. The main thread's. */
@@ -41,18 +45,24 @@ void admin_on_head(struct request *r, str path);
 /* The request is whole. */
 void admin_on_request(struct request *r);
 
+/* The caller took most of what was sent. */
+void admin_on_drain(struct request *r);
+
 /* Lets go of all that was done for the request. Accepts NULL. */
 void admin_call_free(struct admin_call *c);
 
 /* Whether the sender of `bearer` may use /v1: it is a session's token, or its chat token. */
 bool admin_is_caller(struct admin *admin, str bearer);
 
-/* Appends {"error":"…"}. */
-void admin_error_body(struct buf *out, str sentence);
+#define ADMIN_FIELDS 8
 
 #define ADMIN_FIELDS 8
 
-/* The security headers of everything below /admin; returns their number, at most ADMIN_FIELDS. */
-size_t admin_fields(const struct request *r, struct http1_field fields[ADMIN_FIELDS]);
+/*
+ * The headers that everything below /admin has, security's and Cache-Control; returns their
+ * number, at most ADMIN_FIELDS.
+ */
+size_t admin_fields(const struct request *r, str cache_control,
+                    struct http1_field fields[ADMIN_FIELDS]);
 
 #endif

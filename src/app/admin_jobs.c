@@ -1,161 +1,62 @@
-#include "app/admin_jobs.h"
+#include "app/admin_call.h"
+#include "app/jobs.h"
+#include "codec/admin_answer.h"
 
-#include <assert.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
+static struct admin_job job_shown(str id, const struct job_view *view)
+{
+    return (struct admin_job){.id = id,
+                              .state = str_z(job_state_name(view->state)),
+                              .done = view->done,
+                              .total = view->total,
+                              .result = view->result};
+}
 
-#include "base/list.h"
-#include "base/xalloc.h"
-
-struct admin_job {
-    struct list link; // in jobs.all
-    struct admin_jobs *jobs;
-    uint64_t number;
-    enum admin_job_state state;
-    bool stop;
-    size_t done;
-    size_t total;
-    struct buf result;
+struct describing {
+    str id;
+    struct buf *out;
+    bool begun; // the answer of who began it
 };
 
-struct admin_jobs {
-    pthread_mutex_t lock;
-    struct list all; // newest first
-    size_t n;
-    size_t n_running;
-    uint64_t last_number;
-};
-
-struct admin_jobs *admin_jobs_new(void)
+static void describe(void *arg, const struct job_view *view)
 {
-    struct admin_jobs *jobs = xcalloc(1, sizeof(*jobs));
-    pthread_mutex_init(&jobs->lock, NULL);
-    list_init(&jobs->all);
-    return jobs;
+    struct describing *d = arg;
+    struct admin_job shown = job_shown(d->id, view);
+    if (d->begun)
+        admin_put_job_begun(d->out, &shown);
+    else
+        admin_put_job(d->out, &shown);
 }
 
-static void drop_locked(struct admin_job *job)
+static bool put_job(struct jobs *jobs, str id, bool begun, struct buf *out)
 {
-    list_remove(&job->link);
-    job->jobs->n--;
-    buf_release(&job->result);
-    free(job);
+    struct describing d = {.id = id, .out = out, .begun = begun};
+    return jobs_look(jobs, id, describe, &d);
 }
 
-void admin_jobs_free(struct admin_jobs *jobs)
+void admin_put_begun(struct admin *admin, const struct job *job, struct buf *out)
 {
-    if (jobs == NULL)
-        return;
-    assert(jobs->n_running == 0);
-    while (!list_empty(&jobs->all))
-        drop_locked(list_entry(jobs->all.next, struct admin_job, link));
-    pthread_mutex_destroy(&jobs->lock);
-    free(jobs);
+    char id[JOB_ID_BYTES];
+    (void)put_job(admin->jobs, job_id(job, id), true, out);
 }
 
-/* Forgets the oldest that are over. */
-static void trim_locked(struct admin_jobs *jobs)
+static void reply_job(struct admin_call *c)
 {
-    struct list *l = jobs->all.prev;
-    while (jobs->n > ADMIN_JOBS_KEPT && l != &jobs->all) {
-        struct admin_job *job = list_entry(l, struct admin_job, link);
-        l = l->prev;
-        if (job->state != JOB_RUNNING)
-            drop_locked(job);
-    }
+    struct buf body;
+    buf_init(&body, JOB_RESULT_MAX + 1024);
+    if (put_job(admin_of(c)->jobs, call_id(c), false, &body))
+        call_reply(c, 200, buf_str(&body), NULL);
+    else
+        call_refuse(c, 404, STR("there is no job with this id"));
+    buf_release(&body);
 }
 
-struct admin_job *admin_job_begin(struct admin_jobs *jobs, size_t total)
+void admin_job_get(struct admin_call *c)
 {
-    struct admin_job *job = NULL;
-    pthread_mutex_lock(&jobs->lock);
-    if (jobs->n_running < ADMIN_JOBS_RUNNING_MAX) {
-        job = xcalloc(1, sizeof(*job));
-        job->jobs = jobs;
-        job->number = ++jobs->last_number;
-        job->total = total;
-        buf_init(&job->result, ADMIN_JOB_RESULT_MAX);
-        list_init(&job->link);
-        list_prepend(&jobs->all, &job->link);
-        jobs->n++;
-        jobs->n_running++;
-        trim_locked(jobs);
-    }
-    pthread_mutex_unlock(&jobs->lock);
-    return job;
+    reply_job(c);
 }
 
-bool admin_job_go_on(struct admin_job *job, size_t done)
+void admin_job_delete(struct admin_call *c)
 {
-    pthread_mutex_lock(&job->jobs->lock);
-    job->done = done;
-    bool stop = job->stop;
-    pthread_mutex_unlock(&job->jobs->lock);
-    return !stop;
-}
-
-void admin_job_end(struct admin_job *job, enum admin_job_state state, str result)
-{
-    struct admin_jobs *jobs = job->jobs;
-    pthread_mutex_lock(&jobs->lock);
-    job->state = state;
-    buf_append(&job->result, result);
-    jobs->n_running--;
-    trim_locked(jobs);
-    pthread_mutex_unlock(&jobs->lock);
-}
-
-str admin_job_id(const struct admin_job *job, char out[ADMIN_JOB_ID_BYTES])
-{
-    int n = snprintf(out, ADMIN_JOB_ID_BYTES, "j%llu", (unsigned long long)job->number);
-    return str_of(out, (size_t)n);
-}
-
-static struct admin_job *find_locked(struct admin_jobs *jobs, str id)
-{
-    uint64_t number;
-    if (!str_starts(id, STR("j")) || !str_to_u64(str_skip(id, 1), &number))
-        return NULL;
-    for (struct list *l = jobs->all.next; l != &jobs->all; l = l->next) {
-        struct admin_job *job = list_entry(l, struct admin_job, link);
-        if (job->number == number)
-            return job;
-    }
-    return NULL;
-}
-
-bool admin_jobs_stop(struct admin_jobs *jobs, str id)
-{
-    pthread_mutex_lock(&jobs->lock);
-    struct admin_job *job = find_locked(jobs, id);
-    if (job != NULL)
-        job->stop = true;
-    pthread_mutex_unlock(&jobs->lock);
-    return job != NULL;
-}
-
-const char *admin_job_state_name(enum admin_job_state state)
-{
-    static const char *const names[] = {[JOB_RUNNING] = "running",
-                                        [JOB_DONE] = "done",
-                                        [JOB_STOPPED] = "stopped",
-                                        [JOB_FAILED] = "failed"};
-    return names[state];
-}
-
-bool admin_jobs_look(struct admin_jobs *jobs, str id,
-                     void (*fn)(void *arg, const struct admin_job_view *view), void *arg)
-{
-    pthread_mutex_lock(&jobs->lock);
-    const struct admin_job *job = find_locked(jobs, id);
-    if (job != NULL) {
-        struct admin_job_view view = {.state = job->state,
-                                      .done = job->done,
-                                      .total = job->total,
-                                      .result = buf_str(&job->result)};
-        fn(arg, &view);
-    }
-    pthread_mutex_unlock(&jobs->lock);
-    return job != NULL;
+    (void)jobs_stop(admin_of(c)->jobs, call_id(c));
+    reply_job(c);
 }

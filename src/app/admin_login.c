@@ -1,8 +1,9 @@
+#include "app/admin_call.h"
 #include "app/admin_gate.h"
-#include "app/admin_private.h"
 #include "base/crypto.h"
 #include "base/log.h"
-#include "codec/json.h"
+#include "codec/admin_answer.h"
+#include "codec/admin_request.h"
 
 enum { COOKIE_BYTES = 160 };
 
@@ -48,7 +49,7 @@ static void reply_token(struct admin_call *c, str token)
     struct buf body;
     struct admin_extras extras = {.set_cookie = cookie_of(c, token, cookie)};
     buf_init(&body, 1024);
-    buf_printf(&body, "{\"success\":true,\"token\":\"%.*s\"}\n", STR_ARG(token));
+    admin_put_login(&body, token);
     call_reply(c, 200, buf_str(&body), &extras);
     crypto_wipe(body.p, body.len);
     buf_release(&body);
@@ -73,21 +74,6 @@ static void on_checked(void *arg, bool right, uint64_t generation)
     crypto_wipe(token, sizeof(token));
 }
 
-/* Reads {"password":"…"}; the text lives in the body. */
-static enum err decode(struct arena *a, struct buf *body, str *ret, struct err_info *info)
-{
-    const struct json *root;
-    enum err e = json_parse_in_place(a, body->p, body->len, JSON_STRICT, &root, info);
-    if (e != ERR_OK)
-        return e;
-    const struct json *password = json_get(root, STR("password"));
-    if (json_kind(root) != JSON_OBJECT || json_kind(password) != JSON_STRING ||
-        json_size(root) != 1)
-        return err_set(info, ERR_SYNTAX, "the body has to be {\"password\": \"...\"}");
-    *ret = json_str(password);
-    return ERR_OK;
-}
-
 /* The password in the body; false when it is answered. */
 static bool read_password(struct admin_call *c, str *ret)
 {
@@ -97,35 +83,23 @@ static bool read_password(struct admin_call *c, str *ret)
         call_refuse(c, 415, STR("the body has to be sent as Content-Type: application/json"));
         return false;
     }
-    if (decode(&c->r->worker->scratch, body, ret, &info) == ERR_OK)
-        return true;
-    call_refuse(c, 400, str_z(info.text));
-    return false;
+    enum err e = admin_read_login(&c->r->worker->scratch, body->p, body->len, ret, &info);
+    if (e != ERR_OK)
+        call_refuse(c, err_status(e), str_z(info.text));
+    return e == ERR_OK;
 }
 
 void admin_login(struct admin_call *c)
 {
     str password;
-    uint64_t wait_ms;
-    struct sockaddr_storage addr;
     if (!gate_is_same_origin(exchange_message(c->r->x))) {
         call_refuse(c, 403, STR("this request was sent by a page from elsewhere"));
         return;
     }
     if (!read_password(c, &password))
         return;
-    call_address(c, &addr);
-    struct admin_try_setup setup = {.password = password,
-                                    .addr = (const struct sockaddr *)&addr,
-                                    .loop = c->r->worker->loop,
-                                    .fn = on_checked,
-                                    .arg = c};
-    c->try = admin_auth_try(admin_of(c)->auth, &setup, &wait_ms);
-    exchange_drop_body(c->r->x);
-    if (c->try != NULL)
-        return;
-    log_login(c, STR("throttled"));
-    call_refuse_try(c, wait_ms);
+    if (!call_try_password(c, password, on_checked))
+        log_login(c, STR("throttled"));
 }
 
 /* ---- logout, session ---- */
@@ -149,8 +123,7 @@ void admin_session(struct admin_call *c)
     str chat_text = admin_auth_chat_token(auth, credential, chat);
     struct buf body;
     buf_init(&body, 1024);
-    buf_printf(&body, "{\"csrf\":\"%.*s\",\"chatToken\":\"%.*s\"}\n", STR_ARG(csrf_text),
-               STR_ARG(chat_text));
+    admin_put_session(&body, csrf_text, chat_text);
     call_reply(c, 200, buf_str(&body), NULL);
     crypto_wipe(body.p, body.len);
     buf_release(&body);

@@ -1,29 +1,28 @@
-#include "app/admin_private.h"
+#include "app/admin_call.h"
 
-#include "codec/json.h"
+#include <assert.h>
+#include <stdio.h>
 
-/* The page is ours alone: nothing of it comes from elsewhere, and no other page may hold it. */
-static const str POLICY =
-    STR_C("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-          "connect-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
-          "frame-ancestors 'none'; require-trusted-types-for 'script'");
+#include "app/ui.h"
+#include "codec/admin_answer.h"
 
-size_t admin_fields(const struct request *r, struct http1_field fields[ADMIN_FIELDS])
+size_t admin_fields(const struct request *r, str cache_control,
+                    struct http1_field fields[ADMIN_FIELDS])
 {
     size_t n = 0;
-    fields[n++] = (struct http1_field){STR("Content-Security-Policy"), POLICY};
-    fields[n++] = (struct http1_field){STR("X-Content-Type-Options"), STR("nosniff")};
-    fields[n++] = (struct http1_field){STR("X-Frame-Options"), STR("DENY")};
-    fields[n++] = (struct http1_field){STR("Referrer-Policy"), STR("no-referrer")};
-    fields[n++] = (struct http1_field){STR("Cross-Origin-Opener-Policy"), STR("same-origin")};
+    assert(UI_SECURITY_COUNT + 3 <= ADMIN_FIELDS);
+    while (n < UI_SECURITY_COUNT) {
+        fields[n] = UI_SECURITY_FIELDS[n];
+        n++;
+    }
     fields[n++] = (struct http1_field){STR("Cross-Origin-Resource-Policy"), STR("same-origin")};
+    fields[n++] = (struct http1_field){STR("Cache-Control"), cache_control};
     if (exchange_is_tls(r->x))
-        fields[n++] =
-            (struct http1_field){STR("Strict-Transport-Security"), STR("max-age=31536000")};
+        fields[n++] = UI_TLS_FIELD;
     return n;
 }
 
-enum { REPLY_FIELDS = ADMIN_FIELDS + 7 };
+enum { REPLY_FIELDS = ADMIN_FIELDS + 6 };
 
 struct reply {
     struct http1_field fields[REPLY_FIELDS];
@@ -36,24 +35,38 @@ static void add(struct reply *reply, str name, str value)
         reply->fields[reply->n++] = (struct http1_field){name, value};
 }
 
-void call_reply(struct admin_call *c, int status, str body, const struct admin_extras *extras)
+/* What an answer of this status and with these extras has; `seconds` is room for a number. */
+static void fill(struct reply *reply, const struct admin_call *c, int status,
+                 const struct admin_extras *e, char seconds[12])
 {
     static const struct admin_extras none = {.retry_after_s = 0};
-    const struct admin_extras *e = extras != NULL ? extras : &none;
+    e = e != NULL ? e : &none;
+    if (e->retry_after_s > 0)
+        snprintf(seconds, 12, "%u", e->retry_after_s);
+    reply->n = admin_fields(c->r, STR("no-store"), reply->fields);
+    add(reply, STR("Content-Type"),
+        e->content_type.len > 0 ? e->content_type : STR("application/json"));
+    add(reply, STR("Set-Cookie"), e->set_cookie);
+    add(reply, STR("Allow"), e->allow);
+    add(reply, STR("Content-Disposition"), e->disposition);
+    add(reply, STR("Retry-After"), str_z(seconds));
+    add(reply, STR("WWW-Authenticate"), status == 401 ? STR("Bearer") : STR(""));
+}
+
+void call_reply(struct admin_call *c, int status, str body, const struct admin_extras *extras)
+{
     struct reply reply;
     char seconds[12] = "";
-    if (e->retry_after_s > 0)
-        snprintf(seconds, sizeof(seconds), "%u", e->retry_after_s);
-    reply.n = admin_fields(c->r, reply.fields);
-    add(&reply, STR("Content-Type"),
-        e->content_type.len > 0 ? e->content_type : STR("application/json"));
-    add(&reply, STR("Cache-Control"), STR("no-store"));
-    add(&reply, STR("Set-Cookie"), e->set_cookie);
-    add(&reply, STR("Allow"), e->allow);
-    add(&reply, STR("Content-Disposition"), e->disposition);
-    add(&reply, STR("Retry-After"), str_z(seconds));
-    add(&reply, STR("WWW-Authenticate"), status == 401 ? STR("Bearer") : STR(""));
+    fill(&reply, c, status, extras, seconds);
     request_reply(c->r, status, reply.fields, reply.n, body);
+}
+
+void call_begin(struct admin_call *c, int status, const struct admin_extras *extras)
+{
+    struct reply reply;
+    char seconds[12] = "";
+    fill(&reply, c, status, extras, seconds);
+    request_begin(c->r, status, reply.fields, reply.n);
 }
 
 void call_refuse_with(struct admin_call *c, int status, str sentence,
@@ -61,7 +74,7 @@ void call_refuse_with(struct admin_call *c, int status, str sentence,
 {
     struct buf body;
     buf_init(&body, 4096);
-    admin_error_body(&body, sentence);
+    admin_put_error(&body, sentence);
     call_reply(c, status, buf_str(&body), extras);
     buf_release(&body);
 }
@@ -76,11 +89,4 @@ void call_refuse_try(struct admin_call *c, uint64_t wait_ms)
     struct admin_extras extras = {.retry_after_s = (uint32_t)((wait_ms + 999) / 1000)};
     c->r->why = "throttled";
     call_refuse_with(c, 429, STR("too many passwords were tried; wait, then try again"), &extras);
-}
-
-void admin_error_body(struct buf *out, str sentence)
-{
-    buf_append(out, STR("{\"error\":"));
-    json_put_string(out, str_head(sentence, utf8_cut(sentence, 512)));
-    buf_append(out, STR("}\n"));
 }

@@ -1,12 +1,14 @@
 /*
- * catalog - what is known of the models of an upstream: its list, and what each one can do
+ * catalog - what is known of the models of all hosts: their lists, and what each model can do
  *
- * Workers read it and never wait for it: the list is an immutable view, counted and swapped whole.
- * It says when it is old; those who learn (see learn.h) claim the right to refresh it, so that
- * one worker asks and the others go on with what there is.
+ * Workers read it and never wait for it. The lists of the hosts are kept apart and shown as one, an
+ * immutable view which is counted and swapped whole; it is made anew when somebody looks after a
+ * list has come. The catalog says when it is old; those who learn (see learn.h) claim the right to
+ * refresh it, so that one worker asks and the others go on with what there is.
  *
- * What a model can do is kept for the CATALOG_NOTES_MAX names that were asked about last. An answer
- * that is out of date is used until a newer one comes: a request waits for the first at most.
+ * What a model can do is kept for the CATALOG_NOTES_MAX names that were asked about last, whatever
+ * the host: a name stands for the same model everywhere. An answer that is out of date is used
+ * until a newer one comes: a request waits for the first at most.
  *
  * Threads: any; a short mutex, atomics where every request looks.
  * Time:    the caller passes now_ms, never 0.
@@ -36,15 +38,16 @@ struct catalog_view {
     struct buf body; // the same as OpenAI writes it
 };
 
-/* A catalog that knows nothing, with one reference. */
+/* A catalog that knows nothing. */
 struct catalog *catalog_new(void);
 
-struct catalog *catalog_acquire(struct catalog *c);
-
 /* Accepts NULL. */
-void catalog_release(struct catalog *c);
+void catalog_free(struct catalog *c);
 
-/* The list, with a reference of the caller's; NULL: none came yet. */
+/* Forgets everything: requests without keys go to another place from now on. */
+void catalog_reset(struct catalog *c);
+
+/* All models, with a reference of the caller's; NULL: no list came yet. */
 const struct catalog_view *catalog_view(struct catalog *c);
 
 /* Accepts NULL. */
@@ -60,12 +63,24 @@ bool catalog_claim(struct catalog *c, uint64_t max_age_ms, uint64_t now_ms);
 void catalog_note_try(struct catalog *c, uint64_t now_ms);
 
 /*
- * Takes a new list, which is copied; the previous view lives on with those who have it.
+ * Takes a new list of one host, which is copied; views live on with those who have them.
  *
  * ERR_TOO_LARGE  the list takes too much memory; the previous one stays.
  */
-MUST_CHECK enum err catalog_publish(struct catalog *c, const struct model_list *list,
+MUST_CHECK enum err catalog_publish(struct catalog *c, uint32_t host, const struct model_list *list,
                                     uint64_t now_ms);
+
+/* Whether the list of `host` has the model; false where none is known. */
+bool catalog_host_has(struct catalog *c, uint32_t host, str name);
+
+/* As catalog_claim() with CATALOG_CURRENT_MS, for the list of one host. */
+bool catalog_claim_host(struct catalog *c, uint32_t host, uint64_t now_ms);
+
+/* Notes, in a round that began at `round_ms`, that the host is still one of ours. */
+void catalog_mark_host(struct catalog *c, uint32_t host, uint64_t round_ms);
+
+/* Drops the lists of hosts that were not marked since the round began. */
+void catalog_sweep(struct catalog *c, uint64_t round_ms);
 
 enum catalog_answer {
     CATALOG_UNKNOWN,

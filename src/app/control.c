@@ -124,6 +124,7 @@ static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
     c->snapshot->addresses.own_listen = *bound;
     c->program.n_workers = n;
     c->workers = xcalloc(n, sizeof(struct worker *));
+    c->program.workers = c->workers;
     c->threads = xcalloc(n, sizeof(*c->threads));
     for (size_t i = 0; i < n; i++) {
         if (e != ERR_OK)
@@ -150,6 +151,15 @@ static void start_threads(struct control *c)
     }
 }
 
+/* Requests without a key go elsewhere from now on: nothing that was learned there counts. */
+static void follow_upstream(struct control *c, const struct snapshot *next)
+{
+    if (upstream_same(c->snapshot->config, next->config))
+        return;
+    keypool_set_fallback(c->program.keypool, upstream_url(next->config), clock_mono_ms());
+    catalog_reset(c->program.catalog);
+}
+
 static void reload(struct control *c)
 {
     struct snapshot *next;
@@ -160,6 +170,7 @@ static void reload(struct control *c)
     }
     log_configure(next->config->log_level, next->config->log_format);
     admin_reload(c->program.admin, c->snapshot->config, next->config);
+    follow_upstream(c, next);
     for (size_t i = 0; i < c->n_workers; i++)
         worker_post_reload(c->workers[i], next);
     snapshot_release(c->snapshot);
@@ -215,6 +226,8 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
         e = intake_first_start(c->program.keeper, config, notes, info);
     if (e == ERR_OK)
         c->program.keypool = keeper_pool(c->program.keeper);
+    if (e == ERR_OK)
+        keypool_set_fallback(c->program.keypool, upstream_url(config), clock_mono_ms());
     return e == ERR_OK ? keeper_start(c->program.keeper, info) : e;
 }
 
@@ -222,13 +235,24 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
 static void control_release(struct control *c)
 {
     keeper_stop(c->program.keeper); // its jobs post to loops that are there
-    admin_free(c->program.admin);   // and so does the admin side
+    admin_stop(c->program.admin);   // and so does the admin side
     for (size_t i = 0; i < c->n_workers; i++)
         worker_free(c->workers[i]);
+    admin_free(c->program.admin);
     free(c->workers);
     free(c->threads);
     keeper_close(c->program.keeper); // leases were given back with their requests
+    catalog_free(c->program.catalog);
     snapshot_release(c->snapshot);
+}
+
+/* What all workers share from the start. */
+static void make_program(struct program *p)
+{
+    char random[8];
+    crypto_random_text(random, sizeof(random));
+    snprintf(p->pseudonym, sizeof(p->pseudonym), "o2o-%.8s", random);
+    p->catalog = catalog_new();
 }
 
 int control_run(struct snapshot *snapshot)
@@ -242,11 +266,9 @@ int control_run(struct snapshot *snapshot)
     raise_descriptor_limit();
     set_budget();
     block_signals(&signals);
-    char random[8];
-    crypto_random_text(random, sizeof(random));
-    snprintf(c.program.pseudonym, sizeof(c.program.pseudonym), "o2o-%.8s", random);
     struct buf notes;
     buf_init(&notes, 65536);
+    make_program(&c.program);
     if (make_workers(&c, &bound, &info) != ERR_OK || open_keeper(&c, &notes, &info) != ERR_OK ||
         admin_new(snapshot->config, &c.program.admin, &info) != ERR_OK) {
         fprintf(stderr, "ollama2openai: %s\n", info.text);
@@ -259,7 +281,7 @@ int control_run(struct snapshot *snapshot)
     buf_release(&notes);
     log_start(STDOUT_FILENO);
     start_threads(&c);
-    worker_post_look(c.workers[0]);
+    worker_post_watch(c.workers[0]);
     notify_ready();
 
     int killer = wait_for_end(&c, &signals);

@@ -40,10 +40,12 @@ struct answer {
 
 /* One native object on its way through a dialect. */
 struct native {
-    str text;              // of the line, or of the whole answer
-    struct arena *scratch; // empty; what is decoded may live here
-    str error;             // NATIVE_ERROR: its sentence, in the scratch arena
-    struct err_info info;  // NATIVE_MALFORMED: why
+    str text;               // of the line, or of the whole answer
+    struct arena *scratch;  // empty; what is decoded may live here
+    str error;              // NATIVE_ERROR: its sentence, in the scratch arena
+    struct err_info info;   // NATIVE_MALFORMED: why
+    uint64_t prompt_tokens; // NATIVE_FINISHED
+    uint64_t answer_tokens; // the same
 };
 
 enum native_step {

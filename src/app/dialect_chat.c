@@ -32,6 +32,8 @@ static enum native_step read_object(struct native *native, struct ollama_line *r
     if (ollama_line_decode(native->scratch, native->text, ret, &native->info) != ERR_OK)
         return NATIVE_MALFORMED;
     native->error = ret->error;
+    native->prompt_tokens = ret->prompt_tokens;
+    native->answer_tokens = ret->completion_tokens;
     return ret->has_error ? NATIVE_ERROR : NATIVE_USEFUL;
 }
 

@@ -32,6 +32,7 @@ static enum native_step whole(struct answer *answer, struct native *native, stru
     if (ollama_embed_decode(native->scratch, native->text, &object, &native->info) != ERR_OK)
         return NATIVE_MALFORMED;
     native->error = object.error;
+    native->prompt_tokens = object.prompt_tokens;
     if (object.has_error)
         return NATIVE_ERROR;
     enum err e = embedding_answer_encode(answer->head.model, &answer->embedding, &object, out,

@@ -1,11 +1,16 @@
 #include "app/fetch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "app/upstream.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/xalloc.h"
 #include "codec/ollama_line.h"
 #include "net/budget.h"
+
+#define FETCH_VERDICT_BYTES ((size_t)64 << 10)
 
 struct fetch {
     struct worker *worker;
@@ -34,20 +39,35 @@ void fetch_cancel(struct fetch *f)
     free(f);
 }
 
-/* Notes how the contact went, and reports it. */
 static void end(struct fetch *f, enum attempt_end how, str detail)
 {
-    struct worker *w = f->worker;
-    struct upstream *u = &w->program->upstream;
-    bool unreachable = how == ATTEMPT_NO_CONNECT || how == ATTEMPT_ADDRESS || how == ATTEMPT_TLS;
-    if (unreachable)
-        upstream_note(u, f->snapshot->config, UPSTREAM_MISSING, loop_now_ms(w->loop));
-    else if (how == ATTEMPT_STATUS && f->status == 200)
-        upstream_note(u, f->snapshot->config, UPSTREAM_ANSWERED, loop_now_ms(w->loop));
     struct fetch_result result = {
         .how = how, .status = f->status, .body = buf_str(&f->body), .detail = detail};
     f->fn(f->arg, &result);
     fetch_cancel(f);
+}
+
+void fetch_give_back(struct worker *w, const struct config *config, struct lease *lease,
+                     const struct fetch_result *result)
+{
+    struct keypool *pool = w->program->keypool;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    bool unreachable = result->how == ATTEMPT_NO_CONNECT || result->how == ATTEMPT_ADDRESS ||
+                       result->how == ATTEMPT_TLS;
+    if (lease->fallback)
+        (void)upstream_note(&w->program->upstream, config, unreachable, now_ms);
+    if (unreachable) {
+        struct verdict verdict;
+        struct attempt attempt = {.how = result->how, .detail = result->detail};
+        struct arena arena;
+        arena_init(&arena, FETCH_VERDICT_BYTES);
+        classify(&arena, &attempt, &verdict);
+        keypool_report_failure(pool, lease, STR(""), &verdict, now_ms);
+        arena_release(&arena);
+    } else {
+        keypool_release(pool, lease, now_ms);
+    }
+    lease->slot = KEYPOOL_END;
 }
 
 static void on_head(void *arg, const struct http1_message *m)
@@ -104,8 +124,16 @@ struct fetch *fetch_start(struct worker *w, struct fetch_request *request, fetch
     loop_timer_init(&f->deadline, on_deadline, f);
     loop_timer_set(w->loop, &f->deadline, request->timeout_ms);
     bool has_body = f->sent.len > 0;
+    struct http1_field field = {STR("Authorization"), STR("")};
+    char bearer[sizeof("Bearer ") + KEYPOOL_SECRET_BYTES];
+    if (request->lease->secret.len > 0) {
+        int n = snprintf(bearer, sizeof(bearer), "Bearer %.*s", STR_ARG(request->lease->secret));
+        field.value = str_of(bearer, (size_t)n);
+    }
     struct client_request call = {
-        .url = upstream_url(f->snapshot->config),
+        .url = request->lease->url,
+        .fields = &field,
+        .n_fields = field.value.len > 0 ? 1 : 0,
         .method = request->method,
         .path = request->path,
         .content_type = has_body ? STR("application/json") : STR(""),
@@ -113,10 +141,11 @@ struct fetch *fetch_start(struct worker *w, struct fetch_request *request, fetch
         .n_body = has_body ? 1 : 0,
     };
     f->call = client_start(w->client, &call, &events, f);
+    crypto_wipe(bearer, sizeof(bearer));
     return f;
 }
 
-struct api_error fetch_error(struct arena *a, const struct fetch_result *result,
+struct api_error fetch_error(struct arena *a, struct worker *w, const struct fetch_result *result,
                              const struct config *config, str model)
 {
     struct ollama_error said = {0};
@@ -126,10 +155,11 @@ struct api_error fetch_error(struct arena *a, const struct fetch_result *result,
         .status = result->status,
         .detail = result->detail,
         .model = model,
-        .ollama_com = str_eq(upstream_url(config)->host, STR("ollama.com")),
+        .keyed = true, // whatever is refused, it is our credentials that are
         .now_s = clock_wall_ms() / 1000,
     };
-    if (result->how == ATTEMPT_NO_CONNECT && !config->upstream_set)
+    if (result->how == ATTEMPT_NO_CONNECT &&
+        upstream_is_missing(&w->program->upstream, w->program->keypool, config))
         return upstream_none_error();
     if (result->how == ATTEMPT_STATUS && result->status == 200)
         attempt.how = ATTEMPT_MALFORMED; // it is asked for an error: the body was not understood

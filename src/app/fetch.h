@@ -14,13 +14,15 @@
 #include "app/worker.h"
 #include "base/arena.h"
 #include "core/classify.h"
+#include "core/keypool.h"
 
 #define FETCH_BODY_BYTES ((size_t)8 << 20) // of an answer
 
 struct fetch;
 
 struct fetch_request {
-    struct snapshot *snapshot; // whose upstream is asked; acquired
+    struct snapshot *snapshot; // acquired
+    const struct lease *lease; // whose host is asked with its key; read by fetch_start() alone
     str method;
     str path;
     struct buf body; // taken; empty: none. What is in it is JSON
@@ -42,8 +44,15 @@ struct fetch *fetch_start(struct worker *w, struct fetch_request *request, fetch
 /* Ends it without a call of `fn`. Accepts NULL. */
 void fetch_cancel(struct fetch *f);
 
+/*
+ * Gives back the lease that was asked with. A host that could not be reached is told to the pool;
+ * no other answer to a question of our own says how the key is.
+ */
+void fetch_give_back(struct worker *w, const struct config *config, struct lease *lease,
+                     const struct fetch_result *result);
+
 /* What a caller is told when it needed that result, which is no success; texts live in `a`. */
-struct api_error fetch_error(struct arena *a, const struct fetch_result *result,
+struct api_error fetch_error(struct arena *a, struct worker *w, const struct fetch_result *result,
                              const struct config *config, str model);
 
 #endif

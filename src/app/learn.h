@@ -1,9 +1,11 @@
 /*
- * learn - asks the upstream what the catalog does not know: GET /api/tags, POST /api/show
+ * learn - asks the hosts what the catalog does not know: GET /api/tags, POST /api/show
  *
- * Each worker asks over its own connections, once at a time for each thing; who needs the answer
- * joins. An answer goes into the catalog first and to those who wait then. Nobody has to wait:
- * what is asked in the background ends there.
+ * For the list every host is asked that has a ready key, or needs none: in a round, a few at a
+ * time, so that a host which hangs holds nobody up for long. What a model can do is asked of one
+ * host. Each worker asks over its own connections, once at a time for each thing; who needs the
+ * answer joins. An answer goes into the catalog first (and into the pool, which chooses hosts by
+ * it) and to those who wait then. Nobody has to wait: what is asked in the background ends there.
  *
  * Threads: the worker's.
  */
@@ -16,12 +18,15 @@
 #include "app/fetch.h"
 #include "base/list.h"
 #include "codec/ollama_models.h"
+#include "core/keypool.h"
 
-#define LEARN_WAIT_MS 2000 // how long anybody waits for an answer
+#define LEARN_WAIT_MS       2000 // how long anybody waits for an answer
+#define LEARN_GRACE_MS      250  // how long those who wait for a list do so after the first answer
+#define LEARN_HOSTS_AT_ONCE 8    // of one round
 
 struct learned {
     const struct fetch_result *result;
-    bool ok;                 // the catalog has it now
+    bool ok;                 // the catalog has it now: of a list, what at least one host says
     struct ollama_show show; // if `ok`, and it was one model that was asked for
 };
 
@@ -55,8 +60,11 @@ bool learn_model(struct worker *w, struct snapshot *s, str name, struct learn_wa
 /* Asks for the list in the background if it is old and nobody else does. Cheap if not. */
 void learn_keep_fresh(struct worker *w, struct snapshot *s);
 
-/* An upstream did not know `name`: asks for the list again if that says that it does. */
-void learn_doubt(struct worker *w, struct snapshot *s, str name);
+/* The leased host did not know `name`: asks it for its list again if that says otherwise. */
+void learn_doubt(struct worker *w, struct snapshot *s, const struct lease *lease, str name);
+
+/* Asks one host for its list, unless somebody has just done that. */
+void learn_host(struct worker *w, struct snapshot *s, uint32_t host);
 
 /* Asks no more; nobody may wait any more. */
 void learn_stop(struct worker *w);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "app/fetch.h"
+#include "app/upstream.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -9,69 +11,57 @@
 
 struct look {
     struct worker *worker;
-    struct client_call *call;
-    struct loop_timer deadline;
-    bool answered;
+    struct snapshot *snapshot; // a counted reference
+    struct lease lease;
+    struct fetch *fetch;
 };
 
-static void end(struct look *l)
+static void look_free(struct look *l)
 {
-    struct worker *w = l->worker;
-    const struct config *config = w->snapshot->config;
-    upstream_note(&w->program->upstream, config, l->answered ? UPSTREAM_ANSWERED : UPSTREAM_MISSING,
-                  loop_now_ms(w->loop));
-    if (!l->answered)
-        log_warn("no_local_ollama", LOG_STR("at", upstream_url(config)->authority),
+    l->worker->look = NULL;
+    snapshot_release(l->snapshot);
+    free(l);
+}
+
+static void on_result(void *arg, const struct fetch_result *result)
+{
+    struct look *l = arg;
+    struct fetch_result judged = *result;
+    if (result->how != ATTEMPT_STATUS || result->status >= 500)
+        judged.how = ATTEMPT_NO_CONNECT; // whatever is there is no Ollama that works
+    if (judged.how == ATTEMPT_NO_CONNECT)
+        log_warn("no_local_ollama", LOG_STR("at", l->lease.url->authority),
                  LOG_STR("hint", STR("start Ollama, or set OLLAMA_BASE_URL")));
-    look_cancel(w);
-}
-
-static void on_head(void *arg, const struct http1_message *m)
-{
-    struct look *l = arg;
-    l->answered = m->status < 500;
-    end(l);
-}
-
-static void on_body(void *arg, str data)
-{
-    (void)arg;
-    (void)data;
-}
-
-static void on_done(void *arg)
-{
-    (void)arg;
-}
-
-static void on_fail(void *arg, enum client_fail how, str text)
-{
-    (void)how;
-    (void)text;
-    struct look *l = arg;
-    l->call = NULL;
-    end(l);
-}
-
-static void on_deadline(void *arg)
-{
-    end(arg);
+    fetch_give_back(l->worker, l->snapshot->config, &l->lease, &judged);
+    look_free(l);
 }
 
 void look_start(struct worker *w)
 {
-    static const struct client_events events = {on_head, on_body, on_done, on_fail};
-    if (w->look != NULL || w->snapshot->config->upstream_set)
+    uint64_t wait_ms;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    struct key_search search = {0};
+    struct key_summary keys;
+    struct lease lease;
+    struct keypool *pool = w->program->keypool;
+    keypool_summary(pool, now_ms, &keys);
+    if (w->look != NULL || w->snapshot->config->upstream_set || keys.total > 0)
+        return;
+    enum key_pick pick = keypool_acquire(pool, &search, STR(""), false, now_ms, &lease, &wait_ms);
+    key_search_release(&search);
+    if (pick != PICK_KEY)
         return;
     struct look *l = xcalloc(1, sizeof(*l));
     l->worker = w;
-    loop_timer_init(&l->deadline, on_deadline, l);
-    loop_timer_set(w->loop, &l->deadline, LOOK_TIMEOUT_MS);
-    struct client_request request = {.url = upstream_url(w->snapshot->config),
-                                     .method = STR("GET"),
-                                     .path = STR("/api/version")};
-    l->call = client_start(w->client, &request, &events, l);
+    l->snapshot = snapshot_acquire(w->snapshot);
+    l->lease = lease;
     w->look = l;
+    struct fetch_request request = {.snapshot = w->snapshot,
+                                    .lease = &l->lease,
+                                    .method = STR("GET"),
+                                    .path = STR("/api/version"),
+                                    .timeout_ms = LOOK_TIMEOUT_MS};
+    l->fetch = fetch_start(w, &request, on_result, l);
 }
 
 void look_cancel(struct worker *w)
@@ -79,8 +69,7 @@ void look_cancel(struct worker *w)
     struct look *l = w->look;
     if (l == NULL)
         return;
-    w->look = NULL;
-    client_cancel(l->call);
-    loop_timer_cancel(w->loop, &l->deadline);
-    free(l);
+    fetch_cancel(l->fetch);
+    keypool_release(w->program->keypool, &l->lease, loop_now_ms(w->loop));
+    look_free(l);
 }

@@ -5,8 +5,11 @@
 
 #include "app/catalog.h"
 #include "app/learn.h"
+#include "app/upstream.h"
 #include "base/xalloc.h"
 #include "codec/openai_models.h"
+#include "core/attempts.h"
+#include "core/keypool.h"
 
 #define ERROR_ARENA_BYTES ((size_t)128 << 10)
 #define MODEL_BODY_BYTES  8192 // of one model: a name twice, escaped
@@ -53,7 +56,7 @@ void models_shut_down(struct models_wait *m)
 /* Sends the list; false if there is none. */
 static bool send_list(struct request *r)
 {
-    const struct catalog_view *view = catalog_view(r->snapshot->catalog);
+    const struct catalog_view *view = catalog_view(r->worker->program->catalog);
     if (view == NULL)
         return false;
     request_reply_json(r, 200, buf_str(&view->body));
@@ -73,7 +76,7 @@ static void send_model(struct request *r, str id, int64_t created_s)
 /* Sends the model if it is listed. */
 static bool send_listed(struct request *r, str id)
 {
-    const struct catalog_view *view = catalog_view(r->snapshot->catalog);
+    const struct catalog_view *view = catalog_view(r->worker->program->catalog);
     const struct model_entry *entry = view != NULL ? model_list_find(&view->list, id) : NULL;
     if (entry != NULL)
         send_model(r, id, entry->created_s);
@@ -99,18 +102,32 @@ static void send_failure(struct models_wait *m, const struct fetch_result *resul
     struct arena arena;
     struct request *r = m->req;
     arena_init(&arena, ERROR_ARENA_BYTES);
-    struct api_error error = fetch_error(&arena, result, r->snapshot->config, str_z(m->id));
+    struct api_error error =
+        fetch_error(&arena, r->worker, result, r->snapshot->config, str_z(m->id));
     r->why = "upstream";
     r->upstream_status = result->status;
     request_reply_error(r, &error);
     arena_release(&arena);
 }
 
+/* No host can be asked: what a request for a model would hear now. */
 static void send_no_upstream(struct request *r)
 {
+    struct program *p = r->worker->program;
+    uint64_t now_ms = loop_now_ms(r->worker->loop);
+    uint64_t wait_ms = 0;
+    struct arena arena;
     struct api_error error = upstream_none_error();
+    arena_init(&arena, ERROR_ARENA_BYTES);
+    if (!upstream_is_missing(&p->upstream, p->keypool, r->snapshot->config)) {
+        enum key_pick pick = keypool_ask(p->keypool, STR(""), now_ms, &wait_ms);
+        if (pick == PICK_KEY)
+            pick = PICK_BUSY; // the host became ready this moment
+        error = attempts_no_key_error(&arena, pick, wait_ms);
+    }
     r->why = "no_upstream";
     request_reply_error(r, &error);
+    arena_release(&arena);
 }
 
 /* ---- waiting ---- */
@@ -158,7 +175,7 @@ static void on_learned(void *arg, const struct learned *learned)
         send_model(m->req, str_z(m->id), learned->show.created_s);
     } else if (!m->asked_model && send_listed(m->req, str_z(m->id))) {
         stop_waiting(m);
-    } else if (m->asked_model || result->how != ATTEMPT_STATUS) {
+    } else if (m->asked_model || (!learned->ok && result->how != ATTEMPT_STATUS)) {
         end_model(m, result); // who cannot be asked for the list cannot be for details either
     } else {
         ask_model(m);
@@ -202,13 +219,20 @@ static void ask_model(struct models_wait *m)
     }
 }
 
+static bool has_list(struct catalog *catalog)
+{
+    const struct catalog_view *view = catalog_view(catalog);
+    bool has = view != NULL;
+    catalog_view_release(view);
+    return has;
+}
+
 void models_reply_list(struct request *r)
 {
     struct worker *w = r->worker;
-    const struct catalog_view *view = catalog_view(r->snapshot->catalog);
-    bool listed = view != NULL;
-    catalog_view_release(view);
-    if (listed && !catalog_claim(r->snapshot->catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop))) {
+    bool listed = has_list(r->worker->program->catalog);
+    if (listed &&
+        !catalog_claim(r->worker->program->catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop))) {
         send_list(r);
         return;
     }
@@ -230,7 +254,7 @@ void models_reply_list(struct request *r)
 void models_reply_one(struct request *r)
 {
     struct worker *w = r->worker;
-    struct catalog *catalog = r->snapshot->catalog;
+    struct catalog *catalog = w->program->catalog;
     struct target target;
     uint64_t worth_ms = 0;
     // It was parsed before, so it can be; the text lives in the scratch arena until we return.
@@ -243,9 +267,10 @@ void models_reply_one(struct request *r)
         return;
     struct models_wait *m = wait_new(r, target.id);
     loop_timer_set(w->loop, &m->deadline, LEARN_WAIT_MS);
-    // The list may have it by now.
-    bool old = catalog_claim(catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop));
-    if (old && learn_list(w, r->snapshot, &m->wait, &worth_ms) && worth_ms > 0)
+    // The list may have it by now; or the first one is on its way still.
+    bool ask =
+        !has_list(catalog) || catalog_claim(catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop));
+    if (ask && learn_list(w, r->snapshot, &m->wait, &worth_ms) && worth_ms > 0)
         return;
     learn_leave(&m->wait);
     ask_model(m);

@@ -73,6 +73,8 @@ struct request *request_new(struct worker *w, struct exchange *x)
     r->worker = w;
     r->snapshot = snapshot_acquire(w->snapshot);
     r->method = m->method;
+    r->first_ms = UINT64_MAX;
+    metrics_count_add(&w->metrics.open_requests, 1);
     set_id(r, m);
     set_caller(r, m);
     list_init(&r->link);
@@ -82,6 +84,9 @@ struct request *request_new(struct worker *w, struct exchange *x)
 
 void request_free(struct request *r)
 {
+    metrics_count_add(&r->worker->metrics.open_requests, UINT64_MAX); // one less
+    if (r->streaming)
+        metrics_count_add(&r->worker->metrics.open_streams, UINT64_MAX);
     relay_free(r->relay);
     models_wait_free(r->wait);
     admin_call_free(r->admin);
@@ -92,6 +97,7 @@ void request_free(struct request *r)
     drop(r, &r->model);
     drop(r, &r->origin);
     drop(r, &r->caller);
+    drop(r, &r->attempts);
     pool_give(pool_of(r), r, sizeof(*r));
 }
 
@@ -103,6 +109,17 @@ void request_set_model(struct request *r, str model)
 void request_set_origin(struct request *r, str origin)
 {
     r->origin = keep(r, origin);
+}
+
+bool request_shows_attempts(const struct request *r)
+{
+    return r->snapshot->config->debug_headers || r->by_admin;
+}
+
+void request_set_attempts(struct request *r, str path)
+{
+    drop(r, &r->attempts);
+    r->attempts = keep(r, path);
 }
 
 /* Fields of one answer, gathered on the stack. */
@@ -120,6 +137,8 @@ static void add(struct fields *f, str name, str value)
 static void add_common(struct fields *f, const struct request *r)
 {
     add(f, STR("X-Request-Id"), r->id);
+    if (r->attempts.len > 0)
+        add(f, STR("X-Attempts"), r->attempts);
     if (r->origin.p == NULL)
         return;
     struct cors_headers cors;
@@ -134,7 +153,7 @@ size_t request_error_fields(const struct request *r, struct http1_field *fields,
     f.n = 0;
     add(&f, STR("Content-Type"), STR("application/json"));
     if (r->admin != NULL)
-        f.n += admin_fields(r, f.items + f.n);
+        f.n += admin_fields(r, STR("no-store"), f.items + f.n);
     add_common(&f, r);
     size_t n = f.n < max ? f.n : max;
     memcpy(fields, f.items, n * sizeof(*fields));
@@ -170,12 +189,17 @@ void request_begin(struct request *r, int status, const struct http1_field *fiel
     exchange_begin(r->x, status, f.items, f.n);
 }
 
-void request_reply_json(struct request *r, int status, str body)
+void request_reply_text(struct request *r, int status, str content_type, str body)
 {
     struct fields f;
     f.n = 0;
-    add(&f, STR("Content-Type"), STR("application/json"));
+    add(&f, STR("Content-Type"), content_type);
     reply(r, status, &f, body);
+}
+
+void request_reply_json(struct request *r, int status, str body)
+{
+    request_reply_text(r, status, STR("application/json"), body);
 }
 
 void request_reply_fault(struct request *r, const struct openai_fault *fault,
@@ -241,6 +265,8 @@ void request_reply_preflight(struct request *r, const struct cors_headers *heade
 
 void request_begin_stream(struct request *r)
 {
+    r->streaming = true;
+    metrics_count_add(&r->worker->metrics.open_streams, 1);
     struct fields f;
     f.n = 0;
     add(&f, STR("Content-Type"), STR("text/event-stream; charset=utf-8"));
@@ -250,6 +276,7 @@ void request_begin_stream(struct request *r)
     exchange_begin(r->x, 200, f.items, f.n);
     exchange_drop_request(r->x);
     drop(r, &r->origin);
+    drop(r, &r->attempts);
 }
 
 static const char *end_word(const struct request *r, enum exchange_end how)
@@ -267,10 +294,29 @@ static const char *end_word(const struct request *r, enum exchange_end how)
     return r->why != NULL ? r->why : "done";
 }
 
+void request_note_first(struct request *r)
+{
+    if (r->first_ms == UINT64_MAX)
+        r->first_ms = exchange_age_ms(r->x);
+}
+
+static void count(const struct request *r, int status, enum exchange_end how)
+{
+    static const enum metrics_end ends[] = {
+        [EXCHANGE_SENT] = METRICS_SENT,
+        [EXCHANGE_GONE] = METRICS_CALLER_GONE,
+        [EXCHANGE_STALLED] = METRICS_CALLER_STALLED,
+        [EXCHANGE_CUT] = METRICS_CUT,
+    };
+    metrics_request(&r->worker->metrics, r->route, status, ends[how], r->first_ms,
+                    exchange_age_ms(r->x));
+}
+
 void request_log(const struct request *r, enum exchange_end how)
 {
     // A caller who left before an answer began is logged as nginx's users know it.
     int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
+    count(r, status, how);
     log_info("request", LOG_STR("id", r->id),
              LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
              LOG_STR("method", http1_method_name(r->method)),

@@ -43,6 +43,9 @@ struct request {
     str model;                 // owned; p NULL: none
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
+    str attempts;              // owned: X-Attempts of the answer; p NULL: none
+    uint64_t first_ms;         // when the first useful thing was there; UINT64_MAX: none yet
+    bool streaming;            // a stream of events has begun
     int upstream_status;       // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
@@ -66,9 +69,15 @@ void request_reply(struct request *r, int status, const struct http1_field *fiel
 
 /* Begins one of unknown length. */
 void request_begin(struct request *r, int status, const struct http1_field *fields, size_t n);
+/* Whether the caller shall see X-Attempts. */
+bool request_shows_attempts(const struct request *r);
 
-/* Sends JSON. */
+/* Keeps a copy of the path of attempts for the answer's head. */
+void request_set_attempts(struct request *r, str path);
+
+/* Sends JSON, or text of another type. */
 void request_reply_json(struct request *r, int status, str body);
+void request_reply_text(struct request *r, int status, str content_type, str body);
 
 /* Further headers of an answer. */
 struct reply_extras {
@@ -102,7 +111,10 @@ void request_reply_preflight(struct request *r, const struct cors_headers *heade
 /* Begins a stream of server-sent events. */
 void request_begin_stream(struct request *r);
 
-/* Writes the access line. */
+/* Notes that the first useful thing of an answer is there, for the metrics. */
+void request_note_first(struct request *r);
+
+/* Writes the access line, and counts the request. */
 void request_log(const struct request *r, enum exchange_end how);
 
 #endif

@@ -5,12 +5,14 @@
 
 #include "app/admin.h"
 #include "app/learn.h"
+#include "app/metrics_route.h"
 #include "app/models.h"
 #include "app/relay.h"
 #include "app/request.h"
 #include "app/status.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/admin_answer.h"
 #include "core/auth.h"
 #include "core/trace.h"
 #include "net/budget.h"
@@ -129,10 +131,22 @@ static void refuse_token(struct gate *g)
     refuse(g->r, FAULT_NO_TOKEN, text, "token");
 }
 
-/* Routes that have a name already, and no answer yet, are as unknown as all others. */
-static bool is_served(enum route route)
+/* Whether the sender may not call the route; answers then. */
+static bool refuses_caller(struct gate *g)
 {
-    return route != ROUTE_UNKNOWN && route != ROUTE_METRICS;
+    enum role role = route_info(g->target.route)->role;
+    if (role == ROLE_METRICS && !metrics_allowed(g->r))
+        refuse(g->r, FAULT_NO_TOKEN,
+               g->config->metrics_token.n > 0
+                   ? STR("pass METRICS_TOKEN as 'Authorization: Bearer <token>'")
+                   : STR("metrics are for callers on this machine; to read them from elsewhere, "
+                         "set METRICS_TOKEN"),
+               "token");
+    else if (role != ROLE_ANYBODY && role != ROLE_METRICS && g->auth != AUTH_OK)
+        refuse_token(g);
+    else
+        return false;
+    return true;
 }
 
 /* Answers what must not go on; false when the body may be read. */
@@ -148,11 +162,9 @@ static bool gate_closes(struct gate *g)
         answer_preflight(g);
         return true;
     }
-    if (info->role != ROLE_ANYBODY && g->auth != AUTH_OK) {
-        refuse_token(g);
+    if (refuses_caller(g))
         return true;
-    }
-    if (!is_served(g->target.route)) {
+    if (g->target.route == ROUTE_UNKNOWN) {
         refuse_path(g);
         return true;
     }
@@ -222,6 +234,9 @@ static void on_request(void *app, struct exchange *x)
     case ROUTE_HEALTH:
         status_reply_health(r);
         break;
+    case ROUTE_METRICS:
+        metrics_reply(r);
+        break;
     case ROUTE_V1:
         status_reply_v1(r);
         break;
@@ -257,6 +272,8 @@ static void on_drain(void *app, struct exchange *x)
     struct request *r = exchange_data(x);
     if (r->relay != NULL)
         relay_resume(r->relay);
+    else if (r->admin != NULL)
+        admin_on_drain(r);
 }
 
 static void on_end(void *app, struct exchange *x, enum exchange_end how)
@@ -288,7 +305,7 @@ static void on_refuse(void *app, struct exchange *x, struct server_refusal *refu
     struct openai_fault fault =
         openai_fault(fault_of_status(refusal->status), STR(""), str_z(refusal->why));
     if (r != NULL && r->admin != NULL)
-        admin_error_body(&refusal->body, fault.message);
+        admin_put_error(&refusal->body, fault.message);
     else
         openai_error_body(&refusal->body, &fault);
     if (r != NULL) {

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/upstream.h"
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "base/log.h"
@@ -157,8 +156,6 @@ static enum err make(const struct snapshot *old, struct snapshot **ret, struct e
         snapshot_release(s);
         return e;
     }
-    bool same = old != NULL && upstream_same(old->config, s->config);
-    s->catalog = same ? catalog_acquire(old->catalog) : catalog_new();
     if (old != NULL)
         s->addresses.own_listen = old->addresses.own_listen;
     *ret = s;
@@ -205,7 +202,6 @@ void snapshot_release(struct snapshot *s)
         return;
     tls_context_release(s->server_tls);
     tls_context_release(s->client_tls);
-    catalog_release(s->catalog);
     config_unref(s->config);
     free(s);
 }

@@ -11,7 +11,6 @@
 
 #include <stdatomic.h>
 
-#include "app/catalog.h"
 #include "base/err.h"
 #include "core/address.h"
 #include "core/config.h"
@@ -25,7 +24,6 @@ struct snapshot {
     struct tls_context *client_tls;  // owned
     struct address_policy addresses; // borrows from config
     struct client_options client;    // borrows from config
-    struct catalog *catalog; // a counted reference: of the upstream, kept while that is the same
 };
 
 /*

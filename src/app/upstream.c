@@ -23,40 +23,51 @@ struct api_error upstream_none_error(void)
 {
     struct api_error e = api_error_make(
         503, STR("there is no upstream: no key was added, OLLAMA_BASE_URL is not set, and no "
-                 "Ollama answers at http://127.0.0.1:11434; start one there, or set "
-                 "OLLAMA_BASE_URL"));
+                 "Ollama answers at http://127.0.0.1:11434; start one there, add a key at /admin, "
+                 "or set OLLAMA_BASE_URL"));
     e.code = "no_upstream";
     return e;
 }
 
-bool upstream_may_try(struct upstream *u, const struct config *config, uint64_t now_ms)
+static bool has_keys(struct keypool *pool)
+{
+    struct key_summary summary;
+    keypool_summary(pool, 1, &summary); // keys are counted whatever the time
+    return summary.total > 0;
+}
+
+bool upstream_may_try(struct upstream *u, struct keypool *pool, const struct config *config,
+                      uint64_t now_ms)
 {
     if (config->upstream_set)
         return true;
     uint64_t due = atomic_load_explicit(&u->next_look_ms, memory_order_relaxed);
-    if (due == 0)
+    if (due == 0 || has_keys(pool))
         return true;
     // Of the requests that come when the time is over, one wins and looks.
     return now_ms >= due &&
            atomic_compare_exchange_strong(&u->next_look_ms, &due, now_ms + UPSTREAM_RETRY_MS);
 }
 
-void upstream_note(struct upstream *u, const struct config *config, enum upstream_outcome outcome,
-                   uint64_t now_ms)
-{
-    // The usual case, an upstream that goes on answering, writes nothing that workers share.
-    bool failed = outcome != UPSTREAM_ANSWERED;
-    if (atomic_load_explicit(&u->failed_last, memory_order_relaxed) != failed)
-        atomic_store(&u->failed_last, failed);
-    if (config->upstream_set)
-        return;
-    if (outcome == UPSTREAM_MISSING)
-        atomic_store(&u->next_look_ms, now_ms + UPSTREAM_RETRY_MS);
-    else if (atomic_load_explicit(&u->next_look_ms, memory_order_relaxed) != 0)
-        atomic_store(&u->next_look_ms, 0);
-}
-
 bool upstream_is_up(const struct upstream *u)
 {
-    return !atomic_load_explicit(&u->failed_last, memory_order_relaxed);
+    return atomic_load_explicit(&u->next_look_ms, memory_order_relaxed) == 0;
+}
+
+bool upstream_is_missing(struct upstream *u, struct keypool *pool, const struct config *config)
+{
+    return !config->upstream_set && !upstream_is_up(u) && !has_keys(pool);
+}
+
+bool upstream_note(struct upstream *u, const struct config *config, bool unreachable,
+                   uint64_t now_ms)
+{
+    if (config->upstream_set)
+        return false;
+    // The usual case, a server that goes on answering, writes nothing that workers share.
+    if (unreachable)
+        atomic_store(&u->next_look_ms, now_ms + UPSTREAM_RETRY_MS);
+    else if (!upstream_is_up(u))
+        atomic_store(&u->next_look_ms, 0);
+    return unreachable;
 }

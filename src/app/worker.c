@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "app/admin_check.h"
+#include "app/health.h"
 #include "app/learn.h"
 #include "app/look.h"
 #include "app/relay.h"
@@ -49,6 +51,7 @@ static void on_idle(void *arg)
     loop_timer_cancel(w->loop, &w->drain_timer);
     relay_free_tails(w);
     learn_stop(w);
+    health_stop(w);
     loop_stop(w->loop);
 }
 
@@ -66,6 +69,7 @@ static void start_drain(void *arg)
         return;
     look_cancel(w);
     w->draining = true;
+    admin_check_drain(w);
     loop_timer_set(w->loop, &w->drain_timer, w->snapshot->config->shutdown_timeout_ms);
     server_drain(w->server, on_idle, w);
 }
@@ -101,6 +105,8 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     list_init(&w->requests);
     list_init(&w->tails);
     list_init(&w->asks);
+    list_init(&w->checks);
+    list_init(&w->check_runs);
     loop_timer_init(&w->drain_timer, on_drain_deadline, w);
 
     struct server_options options = server_options(w);
@@ -150,16 +156,17 @@ void worker_post_drain(struct worker *w)
     loop_post(w->loop, start_drain, w);
 }
 
-static void start_look(void *arg)
+static void start_watch(void *arg)
 {
     struct worker *w = arg;
     look_start(w);
     learn_keep_fresh(w, w->snapshot);
+    health_start(w);
 }
 
-void worker_post_look(struct worker *w)
+void worker_post_watch(struct worker *w)
 {
-    loop_post(w->loop, start_look, w);
+    loop_post(w->loop, start_watch, w);
 }
 
 void worker_trim_out(struct worker *w)

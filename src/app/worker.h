@@ -13,18 +13,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app/catalog.h"
 #include "app/snapshot.h"
 #include "app/upstream.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
+#include "core/keypool.h"
+#include "core/metrics.h"
 #include "net/client.h"
 #include "net/loop.h"
 #include "net/server.h"
 
 struct admin;
 struct keeper;
-struct keypool;
+struct worker;
 
 /* What all workers of the process share. */
 struct program {
@@ -32,9 +35,11 @@ struct program {
     struct admin *admin;
     struct keeper *keeper;
     struct keypool *keypool; // the keeper's
+    struct catalog *catalog; // owned
     uint64_t started_ms;     // monotonic
     size_t n_workers;
-    char pseudonym[16]; // ours in Via, with a random part; zero-terminated
+    struct worker **workers; // borrowed; all of them, once the first one runs
+    char pseudonym[16];      // ours in Via, with a random part; zero-terminated
 };
 
 struct worker {
@@ -45,6 +50,8 @@ struct worker {
     struct client *client;
     void (*on_ended)(struct worker *w); // called on the worker's thread, last of all
 
+    struct metrics metrics; // written by this worker's thread, read by any
+
     // this worker's thread only
     struct snapshot *snapshot; // a counted reference
     struct arena scratch;      // one line of an answer at a time
@@ -52,8 +59,12 @@ struct worker {
     struct list requests;      // open ones: struct request.link
     struct list tails;         // relays that have delivered their answer: struct relay.link
     struct loop_timer drain_timer;
-    struct look *look; // owned; NULL: none under way
-    struct list asks;  // what is being learned of the upstream; see learn.c
+    struct look *look;         // owned; NULL: none under way
+    struct list asks;          // what is being learned of hosts; see learn.c
+    struct learn_round *round; // owned by learn.c; NULL: no round is under way
+    struct health *health;     // owned by health.c; NULL: not this worker's business
+    struct list checks;        // of keys, under way; see health.c
+    struct list check_runs;    // that persons started; see admin_check.c
     bool draining;
 };
 
@@ -75,8 +86,11 @@ void worker_post_reload(struct worker *w, struct snapshot *snapshot);
 /* Makes the worker finish what runs, within SHUTDOWN_TIMEOUT, and end. Any thread. */
 void worker_post_drain(struct worker *w);
 
-/* Makes the worker look whether the upstream without a key is there. Any thread. */
-void worker_post_look(struct worker *w);
+/*
+ * Makes the worker look whether the upstream without a key is there, learn the models, and watch
+ * over the health of all keys from then on. For one worker of the program. Any thread.
+ */
+void worker_post_watch(struct worker *w);
 
 /* Frees what `out` has grown beyond everyday size; to be called when it was sent. */
 void worker_trim_out(struct worker *w);

@@ -32,6 +32,14 @@ void *xcalloc(size_t n, size_t size)
     return p;
 }
 
+void *xcalloc_aligned(size_t alignment, size_t size)
+{
+    void *p = aligned_alloc(alignment, size);
+    if (UNLIKELY(p == NULL))
+        out_of_memory();
+    return memset(p, 0, size);
+}
+
 void *xrealloc(void *p, size_t size)
 {
     void *q = realloc(p, size > 0 ? size : 1);

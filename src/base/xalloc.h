@@ -12,6 +12,9 @@
 /* Returns zeroed memory of n * size bytes; never NULL. */
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 
+/* As xcalloc, `size` bytes at a multiple of `alignment`, a power of two that divides `size`. */
+void *xcalloc_aligned(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
+
 /* Returns `size` bytes, not initialised; never NULL. */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 

@@ -120,6 +120,16 @@ struct api_error attempts_no_key_error(struct arena *arena, enum key_pick pick, 
         e = api_error_make(503, STR("the upstream has failed, and another request tries it now"));
         classify_set_wait(arena, &e, 1);
         return e;
+    case PICK_DEAD:
+        e = api_error_make(502, STR("the upstream refuses all of our credentials"));
+        e.code = "upstream_auth_error";
+        e.no_retry = true;
+        return e;
+    case PICK_REFUSED:
+        e = api_error_make(403, STR("no plan of the upstream's includes this model"));
+        e.code = "upstream_subscription_required";
+        e.no_retry = true;
+        return e;
     default:
         e = api_error_make(503, STR("there is no upstream for this request: every key is disabled "
                                     "or none fits; enable or add one"));

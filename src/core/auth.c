@@ -12,7 +12,7 @@ str auth_bearer(str authorization)
 }
 
 /* Compares with every token, so that the time does not tell which one it equals. */
-static bool is_known(const struct config_tokens *tokens, str presented)
+bool auth_is_token(const struct config_tokens *tokens, str presented)
 {
     unsigned char tag[CRYPTO_TAG_BYTES];
     crypto_tag(presented, tag);
@@ -35,7 +35,7 @@ enum auth_verdict auth_check(const struct config *cfg, const struct auth_headers
     for (size_t i = 0; i < COUNT_OF(presented); i++) {
         if (presented[i].len == 0)
             continue;
-        if (is_known(&cfg->api_tokens, presented[i]))
+        if (auth_is_token(&cfg->api_tokens, presented[i]))
             return AUTH_OK;
         verdict = AUTH_WRONG;
     }

@@ -28,6 +28,9 @@ enum auth_verdict {
     AUTH_WRONG,
 };
 
+/* Whether `presented` is one of `tokens`. */
+bool auth_is_token(const struct config_tokens *tokens, str presented);
+
 enum auth_verdict auth_check(const struct config *cfg, const struct auth_headers *headers);
 
 /* auth_check() == AUTH_OK. */

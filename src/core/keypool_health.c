@@ -38,9 +38,7 @@ static struct key *key_for_trial(const struct keypool *p, const struct host *h)
         return key_at(p, h->slots[place]);
     if (h->failed.n > 0)
         return first_cool(&h->failed);
-    if (h->limited.n > 0)
-        return first_cool(&h->limited);
-    return due_key(&h->doubted, NEVER);
+    return due_key(&h->doubted, p->round_ms); // limits are never probed
 }
 
 /* The key of the host that is due in this round; NULL: none. */
@@ -49,7 +47,7 @@ static struct key *due_of_host(const struct keypool *p, const struct host *h, bo
 {
     *ret_trial = h->cooling;
     if (h->cooling)
-        return !h->trial_out && h->until_ms <= p->round_ms ? key_for_trial(p, h) : NULL;
+        return !host_on_trial(h, now_ms) && h->until_ms <= p->round_ms ? key_for_trial(p, h) : NULL;
     struct key *doubted = due_key(&h->doubted, p->round_ms);
     struct key *fresh = due_key(&h->fresh, now_ms); // new ones do not wait for a round
     if (fresh == NULL || (doubted != NULL && !h->fresh_turn))
@@ -74,7 +72,7 @@ static void take_probe(struct keypool *p, struct host *h, struct key *k, bool tr
     h->fresh_turn = !h->fresh_turn;
     if (!trial)
         heap_remove(k->state == KEY_IS_READY ? &h->fresh : &h->doubted, &k->probe);
-    lease_key(p, k, trial, ret);
+    lease_key(p, k, trial, now_ms, ret);
 }
 
 bool keypool_take_probe(struct keypool *p, uint64_t now_ms, struct lease *ret,
@@ -142,10 +140,11 @@ static void probe_good(struct keypool *p, struct key *k, uint64_t now_ms)
 
 static void probe_refused(struct keypool *p, struct key *k, bool trial, str text, uint64_t now_ms)
 {
+    struct host *h = host_of(p, k);
     bool counted = k->worked && k->state != KEY_IS_DEAD;
     uint32_t moves = k->moves;
     bool marks = brake_note(p, k, counted, now_ms);
-    judge_contact(p, host_of(p, k), trial, counted, now_ms);
+    judge_contact(p, h, trial || h->cause == CAUSE_CONNECT, counted, now_ms);
     if (!marks)
         return;
     if (k->state == KEY_IS_DEAD) {

@@ -14,7 +14,7 @@ struct key *lease_return(struct keypool *p, struct lease *lease)
         return NULL;
     struct key *k = key_at(p, lease->slot);
     if (lease->trial)
-        p->hosts[lease->host]->trial_out = false;
+        p->hosts[lease->host]->trial_ms = 0;
     lease->slot = KEYPOOL_END;
     lease->secret = (str){NULL, 0};
     k->leases--;
@@ -45,6 +45,15 @@ static void host_good(struct keypool *p, struct host *h, enum key_cause cause, u
         host_back(p, h, cause, "it answers again", now_ms);
 }
 
+static void forget_doublings(struct keypool *p, struct key *k)
+{
+    if (k->doublings == 0)
+        return;
+    k->doublings = 0;
+    if (k->account != NO_SLOT)
+        account_of_key(p, k)->doublings = 0;
+}
+
 void judge_good(struct keypool *p, struct key *k, enum key_cause cause, uint64_t now_ms)
 {
     struct host *h = host_of(p, k);
@@ -52,9 +61,11 @@ void judge_good(struct keypool *p, struct key *k, enum key_cause cause, uint64_t
     k->row = 0;
     k->worked = true;
     if (k->state == KEY_IS_READY) {
-        k->doublings = 0;
-        heap_remove(&h->fresh, &k->probe);
-        text_free(&k->last_error);
+        forget_doublings(p, k);
+        if (k->requests <= 1) // it is not new any more
+            heap_remove(&h->fresh, &k->probe);
+        if (k->last_error.len > 0)
+            text_free(&k->last_error);
     } else if (k->state == KEY_IS_COOLING && k->cause == CAUSE_FAILURES) {
         key_move(
             p, k,
@@ -82,9 +93,25 @@ void keypool_report_success(struct keypool *p, struct lease *lease, str model, u
             p->tokens += tokens;
         }
         judge_good(p, k, CAUSE_SUCCESS, now_ms);
-        model_answered(p, k, model);
+        if (model.len > 0)
+            model_answered(p, k, lease, model);
         key_changed(p, k);
     }
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void keypool_note_answer(struct keypool *p, struct lease *lease, uint64_t now_ms)
+{
+    if (!lease->trial || lease->slot == KEYPOOL_END)
+        return;
+    pthread_mutex_lock(&p->mutex);
+    struct key *k = key_at(p, lease->slot); // kept by the lease, even if it was removed
+    lease->trial = false;
+    p->hosts[lease->host]->trial_ms = 0;
+    if (k->gone)
+        host_good(p, host_of(p, k), CAUSE_SUCCESS, now_ms);
+    else
+        judge_good(p, k, CAUSE_SUCCESS, now_ms);
     pthread_mutex_unlock(&p->mutex);
 }
 
@@ -303,20 +330,29 @@ static void cool_limited(struct keypool *p, struct key *k, const struct key_chan
         key_move(p, k, change, now_ms);
 }
 
+/* What doubled for one key of an account has doubled for all. */
+static void join_account(struct keypool *p, struct key *k, str name)
+{
+    key_set_account(p, k, name);
+    const struct account *a = account_of_key(p, k);
+    if (a->doubling != DOUBLING_NONE) {
+        k->doubling = a->doubling;
+        k->doublings = a->doublings;
+    }
+}
+
 /* Cools all keys of the account alike. */
 static void limit_account(struct keypool *p, struct key *k, const struct key_change *change,
                           uint64_t now_ms)
 {
     struct account *a = account_of_key(p, k);
+    a->doubling = k->doubling;
+    a->doublings = k->doublings;
     if (a->until_ms >= change->until_ms) // they were told so by another key's answer
         return;
     a->until_ms = change->until_ms;
-    a->source = (uint8_t)change->source;
-    text_set(&a->reason, str_z(change->reason), KEYPOOL_ERROR_BYTES);
     for (struct list *at = a->keys.next; at != &a->keys; at = at->next) {
         struct key *other = list_entry(at, struct key, account_link);
-        other->doubling = k->doubling;
-        other->doublings = k->doublings;
         cool_limited(p, other, change, now_ms);
     }
 }
@@ -330,14 +366,13 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
         [COOL_GUESSED] = "the time is a guess",
     };
     char reason[REASON_BYTES];
-    key_set_account(p, k, v->account);
+    if (v->account.len > 0)
+        join_account(p, k, v->account);
     bool limited = is_limited(k, now_ms);
     uint64_t until_ms = k->until_ms;
     // Answers to requests that were under way do not double what the first of them began.
     if (!limited || v->cool_source == COOL_STATED)
         until_ms = now_ms + limit_ms(k, v);
-    if (limited && until_ms < k->until_ms)
-        until_ms = k->until_ms;
     snprintf(reason, sizeof(reason), "limited (%s): %.*s", sources[v->cool_source],
              STR_ARG(v->error.message));
     struct key_change change = {.to = KEY_IS_COOLING,
@@ -350,7 +385,7 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
         limit_account(p, k, &change, now_ms);
 }
 
-static void mark_key(struct keypool *p, struct key *k, str model, const struct verdict *v,
+static void mark_key(struct keypool *p, struct key *k, uint64_t hash, const struct verdict *v,
                      bool trial, uint64_t now_ms)
 {
     struct failure f = {.trial = trial, .text = v->error.message};
@@ -375,7 +410,8 @@ static void mark_key(struct keypool *p, struct key *k, str model, const struct v
         break;
     case KEY_MODEL_REFUSED:
     case KEY_MODEL_SIGNIN:
-        model_refused(p, k, model, v->key == KEY_MODEL_SIGNIN, now_ms);
+        if (hash != 0)
+            model_refused(p, k, hash, v->key == KEY_MODEL_SIGNIN, now_ms);
         break;
     }
 }
@@ -408,7 +444,7 @@ static void count_use(struct keypool *p, struct key *k, const struct verdict *v,
     k->last_used_ms = wall_of(p, now_ms);
     if (failed)
         text_set(&k->last_error, v->error.message, KEYPOOL_ERROR_BYTES);
-    if (k->state == KEY_IS_READY) // it is not new any more
+    if (k->state == KEY_IS_READY && k->requests == 1) // it is not new any more
         heap_remove(&host_of(p, k)->fresh, &k->probe);
     key_changed(p, k);
 }
@@ -419,6 +455,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     pthread_mutex_lock(&p->mutex);
     struct host *h = p->hosts[lease->host];
     bool trial = lease->trial;
+    uint64_t hash = model.len > 0 ? model_of_lease(p, lease, model) : 0;
     struct key *k = lease_return(p, lease);
     bool counted = k != NULL && is_counted(verdict, k);
     uint32_t moves = k != NULL ? k->moves : 0;
@@ -428,7 +465,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     if (k != NULL)
         count_use(p, k, verdict, now_ms);
     if (marks) {
-        mark_key(p, k, model, verdict, trial, now_ms);
+        mark_key(p, k, hash, verdict, trial, now_ms);
         brake_note_mark(p, k, moves);
     }
     pthread_mutex_unlock(&p->mutex);

@@ -143,7 +143,7 @@ static uint32_t take_slot(struct keypool *p)
         return p->free_slots[--p->n_free];
     if (p->n_slots == p->n_chunks * CHUNK_KEYS) {
         p->chunks = xrealloc(p->chunks, (p->n_chunks + 1) * sizeof(struct key *));
-        p->chunks[p->n_chunks++] = xcalloc(CHUNK_KEYS, sizeof(struct key));
+        p->chunks[p->n_chunks++] = xcalloc_aligned(KEY_LINE_BYTES, CHUNK_KEYS * sizeof(struct key));
         ready_set_reserve(&p->changed, p->n_chunks * CHUNK_KEYS);
     }
     return p->n_slots++;
@@ -209,7 +209,6 @@ void key_leave_account(struct keypool *p, struct key *k)
         slot_table_remove(&p->by_account, hash_pair(p, a->host, a->name), k->account);
         p->accounts[k->account] = NULL;
         text_free(&a->name);
-        text_free(&a->reason);
         free(a);
     }
     k->account = NO_SLOT;
@@ -360,6 +359,7 @@ static void restore_state(struct keypool *p, struct key *k, const struct key_lif
         k->source = (uint8_t)life->source;
         k->until_ms = restore_deadline(p, life->until_ms, longest_cooling_ms(life), now_ms);
         k->row = k->cause == CAUSE_FAILURES ? FAILURES_IN_A_ROW : 0;
+        k->probe_ms = now_ms + (k->until_ms - now_ms) / 2;
     }
 }
 

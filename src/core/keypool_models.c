@@ -243,10 +243,9 @@ static void place_key(const struct host *h, struct model_set *m, const struct ke
         ready_set_remove(&m->proven, k->place);
 }
 
-void model_refused(struct keypool *p, struct key *k, str model, bool signin, uint64_t now_ms)
+void model_refused(struct keypool *p, struct key *k, uint64_t hash, bool signin, uint64_t now_ms)
 {
     struct host *h = host_of(p, k);
-    uint64_t hash = model_hash(p, model);
     struct model_set *m = model_set_find(p, h, hash);
     if (m == NULL)
         m = set_new(p, h, hash);
@@ -275,12 +274,12 @@ static bool worth_noting(const struct keypool *p, const struct host *h)
     return h->n_keyed > REFUSALS_BEFORE_PROVEN && p->n_sets < KEYPOOL_MODEL_SETS_MAX;
 }
 
-void model_answered(struct keypool *p, struct key *k, str model)
+void model_answered(struct keypool *p, struct key *k, const struct lease *lease, str model)
 {
     struct host *h = host_of(p, k);
     if (h->n_sets == 0 && !worth_noting(p, h))
         return;
-    uint64_t hash = model_hash(p, model);
+    uint64_t hash = model_of_lease(p, lease, model);
     struct model_set *m = model_set_find(p, h, hash);
     if (m == NULL && worth_noting(p, h))
         m = set_new(p, h, hash);

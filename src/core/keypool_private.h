@@ -51,6 +51,8 @@ enum {
     BRAKE_PERCENT = 90,
     BRAKE_WINDOW_MS = 10000,
 
+    TRIAL_MS = 30000, // a connect takes no longer: whoever tries has got that far, and another may
+
     PROBE_GAP_MS = 500,
     PROBE_JITTER_MS = 250,
 
@@ -60,6 +62,7 @@ enum {
     EXPIRE_STEP = 512,   // or on a timer's
     RESET_STEP = 256,
     CHUNK_KEYS = 512,
+    KEY_LINE_BYTES = 64,
     MODEL_NAME_BYTES = 256,
     BASE_URL_BYTES = 2048,
 };
@@ -76,9 +79,12 @@ enum doubling {
     DOUBLING_DEAD,
 };
 
+/*
+ * Its first two cache lines are all that a request touches which goes well: with many keys each of
+ * them is cold when its turn comes.
+ */
 struct key {
-    // touched by every request
-    uint64_t id; // 0: the key of an empty pool
+    _Alignas(KEY_LINE_BYTES) uint64_t id; // 0: the key of an empty pool
     uint32_t slot;
     uint32_t generation;
     uint32_t host;
@@ -96,12 +102,13 @@ struct key {
     bool worked;
     uint32_t doublings;
     str secret;
+
     uint64_t requests;
     uint64_t failures;
     uint64_t tokens;
-    uint64_t new_success; // since the last flush
-    uint64_t new_failures;
-    uint64_t new_tokens;
+    uint64_t new_tokens; // since the last flush
+    uint32_t new_success;
+    uint32_t new_failures;
     int64_t last_used_ms; // wall
     str last_error;
 
@@ -160,12 +167,12 @@ struct host {
     uint64_t next_probe_ms;
 
     bool cooling;
-    bool trial_out; // one request tries the host or one of its cooling keys
     bool failed_last;
     uint8_t cause;
     uint32_t connect_failures; // in a row
     uint32_t doublings;
     uint64_t until_ms;
+    uint64_t trial_ms; // since then a request tries the host, or a cooling key of it; 0: none does
     str reason;
 
     struct verdict_note notes[BRAKE_VERDICTS];
@@ -215,11 +222,9 @@ struct account {
     str name;
     uint32_t host;
     struct list keys;
-    uint64_t until_ms;
-    uint8_t source;
-    uint8_t doubling;
+    uint64_t until_ms; // all of them cool until then
+    uint8_t doubling;  // as of a key
     uint32_t doublings;
-    str reason;
 };
 
 struct keypool {
@@ -247,7 +252,6 @@ struct keypool {
     struct host **active;
     uint32_t n_active;
     uint32_t cap_active;
-    uint64_t share; // of the last choice, before it
 
     struct slot_table by_id;
     struct slot_table by_identity;
@@ -380,16 +384,22 @@ static inline bool models_matter(const struct keypool *p)
     return p->n_lists > 0 || p->n_sets > 0;
 }
 
+/* The hash of the model that a lease was used for. */
+static inline uint64_t model_of_lease(const struct keypool *p, const struct lease *lease, str model)
+{
+    return lease->model_hash != 0 ? lease->model_hash : model_hash(p, model);
+}
+
 bool host_has_model(const struct host *h, uint64_t hash);
 
 /* What is known of (host, model); NULL: nothing. */
 struct model_set *model_set_find(const struct keypool *p, const struct host *h, uint64_t hash);
 
 /* Notes that the key has answered the model: what was refused before is forgotten. */
-void model_answered(struct keypool *p, struct key *k, str model);
+void model_answered(struct keypool *p, struct key *k, const struct lease *lease, str model);
 
 /* Notes that the key may not use the model. */
-void model_refused(struct keypool *p, struct key *k, str model, bool signin, uint64_t now_ms);
+void model_refused(struct keypool *p, struct key *k, uint64_t hash, bool signin, uint64_t now_ms);
 
 /* The refusal of the key that holds; NULL: none. */
 const struct refusal *model_refusal(const struct model_set *m, const struct key *k);
@@ -412,7 +422,13 @@ void models_forget_all(struct keypool *p);
 /* ---- keypool_choice.c ---- */
 
 /* Leases the key; as a `trial` of its host or of itself. */
-void lease_key(struct keypool *p, struct key *k, bool trial, struct lease *ret);
+void lease_key(struct keypool *p, struct key *k, bool trial, uint64_t now_ms, struct lease *ret);
+
+/* Whether a request tries the host, or one of its cooling keys, now. */
+static inline bool host_on_trial(const struct host *h, uint64_t now_ms)
+{
+    return h->trial_ms != 0 && now_ms < h->trial_ms + TRIAL_MS;
+}
 
 /* ---- keypool_judge.c ---- */
 

@@ -42,7 +42,7 @@ void server_add(struct server *s, struct stream *stream)
     x->server = s;
     x->stream = stream;
     x->counted = limited && !refused;
-    s->n_connections++;
+    atomic_fetch_add_explicit(&s->n_connections, 1, memory_order_relaxed);
     conn_start(x);
     if (refused)
         reply_refuse(x, 503, "too many connections from this address");
@@ -52,7 +52,7 @@ void server_forget(struct exchange *x)
 {
     struct server *s = x->server;
     list_remove(&x->link);
-    s->n_connections--;
+    atomic_fetch_sub_explicit(&s->n_connections, 1, memory_order_relaxed);
     if (x->counted)
         peers_release(stream_peer(x->stream));
     if (s->waiting || (s->draining && s->n_connections == 0))
@@ -259,5 +259,5 @@ void server_free(struct server *s)
 
 size_t server_connections(const struct server *s)
 {
-    return s->n_connections;
+    return atomic_load_explicit(&s->n_connections, memory_order_relaxed);
 }

@@ -10,6 +10,8 @@
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "base/list.h"
 #include "core/address.h"
 #include "net/server.h"
@@ -92,9 +94,9 @@ struct server {
     void *app;
     struct list idle; // connections in PHASE_IDLE
     struct list busy;
-    size_t n_connections;
-    struct loop_timer retry; // looks again whether a waiting connection can be taken
-    bool waiting;            // one was left unaccepted
+    _Atomic size_t n_connections; // written by the loop's thread alone
+    struct loop_timer retry;      // looks again whether a waiting connection can be taken
+    bool waiting;                 // one was left unaccepted
     bool draining;
     loop_fn *on_idle; // server_drain()'s; called once
     void *on_idle_arg;

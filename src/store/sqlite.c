@@ -20,37 +20,58 @@ struct sqlite_stmt {
     struct sqlite *db;
 };
 
-static bool is_no_room(const struct sqlite *db, int rc)
+static bool is_full(int cause)
 {
-    if ((rc & 0xff) == SQLITE_FULL)
-        return true;
-    int cause = sqlite3_system_errno(db->handle);
-    return (rc & 0xff) == SQLITE_IOERR && (cause == ENOSPC || cause == EFBIG || cause == EDQUOT);
+    return cause == ENOSPC || cause == EFBIG || cause == EDQUOT;
 }
 
-/* Says what the library's code means, beginning with what we wanted: "read", "write to". */
-static enum err fail(const struct sqlite *db, int rc, const char *what, struct err_info *info)
+/*
+ * ENOSPC has a code of the library's; a limit or a quota is an input/output error among others,
+ * whose cause the library keeps but for a commit, where only errno knows it.
+ */
+static bool is_no_room(const struct sqlite *db, int rc, int last_errno)
 {
-    const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
-    if (is_no_room(db, rc))
-        return err_set(info, ERR_FULL, "no room on the disk for '%s' (SQLite: %s)", db->path,
-                       words);
+    return (rc & 0xff) == SQLITE_FULL ||
+           ((rc & 0xff) == SQLITE_IOERR &&
+            (is_full(last_errno) || is_full(sqlite3_system_errno(db->handle))));
+}
+
+static enum err code_of(const struct sqlite *db, int rc, int last_errno)
+{
+    if (is_no_room(db, rc, last_errno))
+        return ERR_FULL;
     switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return err_set(info, ERR_IN_USE, "'%s' is in use by another process (SQLite: %s)", db->path,
-                       words);
+        return ERR_IN_USE;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return err_set(info, ERR_SYNTAX, "'%s' is damaged or no database (SQLite: %s)", db->path,
-                       words);
+        return ERR_SYNTAX;
     default:
-        return err_set(info, ERR_SYSTEM, "cannot %s '%s' (SQLite: %s)", what, db->path, words);
+        return ERR_SYSTEM;
     }
+}
+
+/* Says what the library's code means; `what` is what we wanted: "read", "write to". */
+static enum err fail(const struct sqlite *db, int rc, const char *what, struct err_info *info)
+{
+    enum err e = code_of(db, rc, errno);
+    const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+    const char *path = db->path;
+    if (e == ERR_FULL)
+        err_set(info, e, "no room on the disk for '%s' (SQLite: %s)", path, words);
+    else if (e == ERR_IN_USE)
+        err_set(info, e, "'%s' is in use by another process (SQLite: %s)", path, words);
+    else if (e == ERR_SYNTAX)
+        err_set(info, e, "'%s' is damaged or no database (SQLite: %s)", path, words);
+    else
+        err_set(info, e, "cannot %s '%s' (SQLite: %s)", what, path, words);
+    return e;
 }
 
 enum err sqlite_exec(struct sqlite *db, const char *sql, struct err_info *info)
 {
+    errno = 0;
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? ERR_OK : fail(db, rc, "use", info);
 }
@@ -124,6 +145,14 @@ enum err sqlite_ask(struct sqlite *db, const char *sql, int64_t *ret, struct err
     return e;
 }
 
+/* The check says in one line in which database it is, and what is wrong in the next. */
+static str fault_of(str words)
+{
+    str first, rest;
+    str_cut(words, '\n', &first, &rest);
+    return rest.len > 0 ? str_head(rest, str_find_char(rest, '\n')) : first;
+}
+
 enum err sqlite_check(struct sqlite *db, struct err_info *info)
 {
     struct sqlite_stmt *st;
@@ -132,9 +161,10 @@ enum err sqlite_check(struct sqlite *db, struct err_info *info)
     if (e != ERR_OK)
         return e;
     e = sqlite_step(st, &row, info);
-    if (e == ERR_OK && (!row || !str_eq(sqlite_text(st, 0), STR("ok"))))
+    str words = e == ERR_OK && row ? sqlite_text(st, 0) : (str){0};
+    if (e == ERR_OK && !str_eq(words, STR("ok")))
         e = err_set(info, ERR_SYNTAX, "'%s' is damaged (SQLite: %.*s)", db->path,
-                    STR_ARG(str_head(sqlite_text(st, 0), 100)));
+                    STR_ARG(fault_of(words)));
     sqlite_finalize(st);
     return e;
 }
@@ -216,6 +246,7 @@ void sqlite_bind_blob(struct sqlite_stmt *st, int at, str bytes)
 
 enum err sqlite_step(struct sqlite_stmt *st, bool *ret_row, struct err_info *info)
 {
+    errno = 0;
     int rc = sqlite3_step(st->handle);
     if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
         *ret_row = rc == SQLITE_ROW;

@@ -77,32 +77,31 @@ static enum err read_next_id(struct store *s, struct err_info *info)
     return e;
 }
 
-/* What a person can do about a file that does not hold together. */
-static enum err advise(enum err e, const char *path, struct err_info *info)
+enum err store_advise(enum err e, struct err_info *info)
 {
     struct err_info why;
     if (e != ERR_SYNTAX || info == NULL)
         return e;
     why = *info;
-    return err_set(info, e, "%.120s: put a backup in the place of '%s'", why.text, path);
+    return err_set(info, e, "%.150s: put a backup in its place", why.text);
 }
 
 static enum err open_database(struct store *s, struct err_info *info)
 {
     enum err e = sqlite_open(s->path, &s->db, info);
     if (e != ERR_OK)
-        return e;
+        return store_advise(e, info);
     // Nothing is written before we know that the file is ours.
     bool readable = false;
     e = schema_look(s->db, s->path, &s->is_new, &readable, info);
     if (e != ERR_OK)
-        return readable ? e : advise(e, s->path, info);
+        return readable ? e : store_advise(e, info);
     e = sqlite_use_wal(s->db, info);
     if (e == ERR_OK && !s->is_new)
         e = sqlite_check(s->db, info);
     if (e == ERR_OK)
         e = update(s, info);
-    return advise(e, s->path, info);
+    return store_advise(e, info);
 }
 
 static char *join(str folder, const char *name)

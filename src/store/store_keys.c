@@ -46,7 +46,7 @@ static enum err read_row(struct store *s, struct sqlite_stmt *st,
     uint64_t id = (uint64_t)sqlite_int(st, 0);
     str sealed = sqlite_blob(st, 1);
     if (sealed.len > SEALED_BYTES)
-        return err_set(info, ERR_SYNTAX, "'%s' is damaged: put a backup in its place", s->path);
+        return err_set(info, ERR_SYNTAX, "'%s' is damaged", s->path);
     enum err e = vault_unseal(s->vault, PLACE_OF(id), sealed, secret, &len, info);
     if (e != ERR_OK)
         return e;
@@ -75,7 +75,7 @@ enum err store_read_keys(struct store *s, void (*fn)(void *arg, const struct key
         if (e != ERR_OK || !row) {
             crypto_wipe(secret, sizeof(secret));
             sqlite_reset(st);
-            return e;
+            return store_advise(e, info);
         }
         fn(arg, &key);
     }
@@ -138,7 +138,7 @@ static enum err set_next_id(struct store *s, uint64_t next_id, struct err_info *
     return sqlite_run(st, NULL, info);
 }
 
-enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, bool batch,
+enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, uint64_t batch,
                         struct err_info *info)
 {
     uint64_t first = s->next_id;
@@ -146,7 +146,7 @@ enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, bool b
     if (e != ERR_OK || n == 0)
         return e;
     for (size_t i = 0; i < n && e == ERR_OK; i++)
-        e = add_key(s, &keys[i], first + i, batch ? first : 0, info);
+        e = add_key(s, &keys[i], first + i, batch == STORE_NEW_BATCH ? first : batch, info);
     if (e == ERR_OK)
         e = set_next_id(s, first + n, info);
     e = sqlite_end(s->db, e, info);

@@ -62,4 +62,7 @@ MUST_CHECK enum err store_prepare(struct store *s, struct err_info *info);
 MUST_CHECK enum err store_write_life(struct store *s, uint64_t id, const struct key_life *life,
                                      bool *ret_there, struct err_info *info);
 
+/* Adds to the sentence of an ERR_SYNTAX what a person can do about such a file; returns `e`. */
+enum err store_advise(enum err e, struct err_info *info);
+
 #endif

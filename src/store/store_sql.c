@@ -54,6 +54,8 @@ enum err store_prepare(struct store *s, struct err_info *info)
 {
     for (size_t i = 0; i < COUNT_OF(SQL); i++) {
         enum err e = sqlite_prepare(s->db, SQL[i], &s->statements[i], info);
+        if (e == ERR_SYSTEM) // a table or column is not there
+            e = store_advise(ERR_SYNTAX, info);
         if (e != ERR_OK)
             return e;
     }

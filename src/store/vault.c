@@ -79,14 +79,14 @@ enum err vault_open(const char *path, bool make, struct vault **ret, struct err_
                     "put it back, or set KEY_FILE",
                     path);
     struct vault *v = e == ERR_OK ? crypto_secret_new(sizeof(*v)) : NULL;
-    if (e == ERR_OK && v == NULL)
-        e = err_set(info, ERR_SYSTEM, "no memory that is safe for the key of '%s'", path);
-    if (e == ERR_OK) {
+    if (v != NULL) {
         unsigned char id[CRYPTO_KEY_BYTES];
         crypto_derive(master, CONTEXT_SEAL, 1, v->key);
         crypto_derive(master, CONTEXT_ID, 1, id);
         memcpy(v->id, id, ID_BYTES);
         *ret = v;
+    } else if (e == ERR_OK) {
+        e = err_set(info, ERR_SYSTEM, "no memory that is safe for the key of '%s'", path);
     }
     crypto_wipe(master, sizeof(master));
     return e;
@@ -128,14 +128,14 @@ enum err vault_unseal(const struct vault *v, const struct vault_place *place, st
 {
     char bound[BOUND_BYTES];
     if (sealed.len < VAULT_SEAL_BYTES || sealed.p[0] != VERSION)
-        return err_set(info, ERR_SYNTAX, "the sealed '%s' %llu is damaged", place->table,
-                       (unsigned long long)place->row);
+        return err_set(info, ERR_SYNTAX, "row %llu of '%s' is damaged",
+                       (unsigned long long)place->row, place->table);
     if (memcmp(sealed.p + 1, v->id, ID_BYTES) != 0)
         return err_set(info, ERR_SYNTAX, "'%s' %llu was sealed with another key file", place->table,
                        (unsigned long long)place->row);
     if (!crypto_unseal(v->key, bound_to(v, place, bound), str_skip(sealed, 1 + ID_BYTES), out))
-        return err_set(info, ERR_SYNTAX, "the sealed '%s' %llu was changed", place->table,
-                       (unsigned long long)place->row);
+        return err_set(info, ERR_SYNTAX, "row %llu of '%s' was changed by somebody",
+                       (unsigned long long)place->row, place->table);
     *ret_len = sealed.len - VAULT_SEAL_BYTES;
     return ERR_OK;
 }

@@ -1,15 +1,18 @@
 """A client of the admin side, as a script (bearer) or as a browser (cookie, X-CSRF)."""
 
+import openapi
 import raw
 
 PASSWORD = "a password of tests"
 
 
 def call(server, method, path, body=None, headers=(), **options):
-    """One request below /admin; its answer, with the headers that all of them have checked."""
+    """One request below /admin; its answer, with its headers and docs/openapi.json checked."""
     data = raw.build(method, path, body, headers)
     response = raw.exchange(server, data, method, **options)
     check_headers(response)
+    if method not in ("OPTIONS", "HEAD"):
+        openapi.check_answer(method, path, response)
     return response
 
 

@@ -18,6 +18,7 @@ class Response:
         self.interim = []  # status codes of 1xx answers that came before
         self.version = self.reason = None
         self.status = 0
+        self.path = ""  # of the request that was sent last on the connection
         self.fields = []
         self.head_at = None  # time.monotonic() when the head was whole
         self.chunks = []  # (time, bytes) of each chunk of a chunked body
@@ -72,6 +73,7 @@ class Client:
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.buffer = b""
+        self.path = ""
         self.eof = None  # "fin" or "reset" once the server ended it
 
     def __enter__(self):
@@ -81,10 +83,18 @@ class Client:
         self.sock.close()
 
     def send(self, data):
+        self._note(data)
         self.sock.sendall(data)
+
+    def _note(self, data):
+        """Remembers the path, if `data` begins a request."""
+        words = data[:2000].split(b"\r\n", 1)[0].split(b" ")
+        if len(words) == 3 and words[2].startswith(b"HTTP/"):
+            self.path = words[1].decode("latin-1")
 
     def try_send(self, data):
         """Sends what the server takes; False if it ended the connection meanwhile."""
+        self._note(data)
         try:
             self.sock.sendall(data)
             return True
@@ -131,6 +141,7 @@ class Client:
     def read_head(self, response=None):
         """Status line and headers of the next answer; 1xx answers are noted and passed over."""
         response = response or Response()
+        response.path = self.path
         lines = self.read_through(b"\r\n\r\n").decode("latin-1").split("\r\n")
         assert not any("\n" in text or "\r" in text for text in lines)
         response.version, status, response.reason = lines[0].split(" ", 2)

@@ -86,16 +86,40 @@ def test_golden(request, server, upstream, name, slice_bytes):
             raw.check_error_object(response.json()["error"])
 
 
+def compatibility_rows(page):
+    """The last cells of the tables' rows."""
+    text = (answers.TESTS.parent / "docs" / page).read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "| ---" not in line]
+    return [(row, row.rstrip("| ").rpartition(" | ")[2]) for row in rows]
+
+
 def test_every_line_of_the_compatibility_tables_names_what_holds_it():
     """The last column of docs/compatibility.md names golden cases and tests that exist."""
-    text = (answers.TESTS.parent / "docs" / "compatibility.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| ") and "| ---" not in line]
+    rows = compatibility_rows("compatibility.md")
     sources = "\n".join(path.read_text() for path in answers.TESTS.rglob("test_*.[cp]*"))
     assert len(rows) > 50
-    for row in rows:
-        held_by = row.rstrip("| ").rpartition(" | ")[2]
+    for row, held_by in rows:
         names = re.findall(r"`([^`]+)`", held_by)
         assert names or held_by == "held by", row
         for name in names:
-            assert name == "FIELDS" or (GOLDEN / name / "openai.json").exists() \
+            assert name == "FIELDS" or (GOLDEN / name / "answer.meta.json").exists() \
                 or re.search(rf"\b{re.escape(name)}\b", sources), f"{name} is no test: {row}"
+
+
+@pytest.mark.parametrize("page, unit", [("completions", "test_completion.c"),
+                                        ("embeddings", "test_embedding.c")])
+def test_every_line_of_the_other_tables_does_too(page, unit):
+    """Theirs is `u: name` for a unit test, `f:`, `e:` for an end-to-end test, `g:` for a case."""
+    files = {"u": answers.TESTS / "unit" / "codec" / unit,
+             "f": answers.TESTS / "unit" / "codec" / "test_float32.c",
+             "e": answers.TESTS / "e2e" / f"test_{page}.py"}
+    rows = compatibility_rows(f"compatibility-{page}.md")
+    assert len(rows) > 15
+    for row, held_by in rows:
+        names = re.findall(r"\b([ufeg]): ([\w-]+)", held_by)
+        assert names or held_by == "test", row
+        for kind, name in names:
+            if kind == "g":
+                assert (GOLDEN / name / "openai.json").exists(), row
+            else:
+                assert re.search(rf"test_(\w+__)?{name}\(", files[kind].read_text()), row

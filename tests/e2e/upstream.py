@@ -3,7 +3,7 @@
 It listens on a real socket inside the pytest process, one thread for each connection, so that a
 test sees everything that reached it: the bytes of each request, when they came, and when and how
 the peer ended the connection. What it answers is decided request by request: from a queue that
-the test filled (`script`), else by the recording named like the request's model, else a short
+the test filled (`script`), else by the key it carries (`by_key`), else by the recording named like the request's model, else a short
 default answer.
 
 An answer is a function `answer(conn, request)`. Most are built with the helpers of answers.py.
@@ -37,6 +37,11 @@ class Request:
     def header(self, name, default=None):
         values = self.headers(name)
         return values[0] if values else default
+
+    @property
+    def key(self):
+        """The upstream key that it carries; empty: none."""
+        return self.header("Authorization", "").removeprefix("Bearer ")
 
     def headers(self, name):
         return [value for key, value in self.fields if key.lower() == name.lower()]
@@ -188,14 +193,14 @@ class Connection:
 class Upstream:
     """The listener, what it saw, and what it will answer."""
 
-    def __init__(self, tls=None, fallback=None, host="127.0.0.1"):
+    def __init__(self, tls=None, fallback=None, host="127.0.0.1", port=0):
         self.tls = tls  # an ssl.SSLContext, or None
         self.fallback = fallback  # answers what no script and no queue does
         self.before_body = None  # called with (conn, request) once a head is read
         self.greet = None  # called with a new plain socket in place of serving it
         self.stopping = False
         self.lock = threading.Condition()
-        self.listener = socket.create_server((host, 0), backlog=512)
+        self.listener = socket.create_server((host, port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.reset()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -211,6 +216,7 @@ class Upstream:
             self.connections = []
             self.handshake_errors = []
             self.queue = []
+            self.keys = {}
             self.routes = {}
             self.before_body = None
 
@@ -219,15 +225,25 @@ class Upstream:
         with self.lock:
             self.queue.extend(answers)
 
+    def by_key(self, key, *answers):
+        """Model requests with this key get these answers, in this order, the last one for ever."""
+        with self.lock:
+            self.keys[key] = list(answers)
+
     def route(self, path, answer):
         """Every request for `path` gets this answer."""
         with self.lock:
             self.routes[path] = answer
 
     def chats(self):
-        """Chat requests seen so far; version probes and the like are left out."""
+        """Chat requests seen so far; probes, which have no body, and the like are left out."""
         with self.lock:
-            return [r for r in self.requests if r.target.endswith("/api/chat")]
+            return [r for r in self.requests if r.target.endswith("/api/chat") and r.body]
+
+    def probes(self):
+        """Requests that ask how a key is, at no cost."""
+        with self.lock:
+            return [r for r in self.requests if r.method == "POST" and not r.body]
 
     def wait_for(self, condition, timeout=10, what="the upstream to see it"):
         """Waits until `condition()` is true; everything that is seen wakes it up."""
@@ -303,6 +319,9 @@ class Upstream:
     def _choose(self, request):
         if request.target in self.routes:
             return self.routes[request.target]
-        if request.target.endswith("/api/chat") and self.queue:
+        if request.target.endswith("/api/chat") and self.queue and request.body:
             return self.queue.pop(0)
+        if request.key in self.keys and request.method == "POST" and request.body:
+            answers = self.keys[request.key]
+            return answers.pop(0) if len(answers) > 1 else answers[0]
         return self.fallback

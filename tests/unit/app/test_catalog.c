@@ -14,15 +14,78 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    catalog_release(catalog);
+    catalog_free(catalog);
     return 0;
+}
+
+static void publish_at(uint32_t host, const char *name, struct model_abilities abilities,
+                       uint64_t now_ms)
+{
+    const struct model_entry entry = {.name = str_z(name), .created_s = 7, .abilities = abilities};
+    const struct model_list list = {&entry, 1};
+    assert_int_equal(catalog_publish(catalog, host, &list, now_ms), ERR_OK);
 }
 
 static void publish(const char *name, struct model_abilities abilities, uint64_t now_ms)
 {
-    const struct model_entry entry = {.name = str_z(name), .created_s = 7, .abilities = abilities};
-    const struct model_list list = {&entry, 1};
-    assert_int_equal(catalog_publish(catalog, &list, now_ms), ERR_OK);
+    publish_at(3, name, abilities, now_ms);
+}
+
+static void assert_list(const char *want)
+{
+    char got[256] = "";
+    const struct catalog_view *view = catalog_view(catalog);
+    for (size_t i = 0; view != NULL && i < view->list.n; i++)
+        snprintf(got + strlen(got), sizeof(got) - strlen(got), "%.*s ",
+                 STR_ARG(view->list.items[i].name));
+    catalog_view_release(view);
+    assert_str(str_z(got), str_z(want));
+}
+
+static void test_catalog__lists_of_hosts_are_shown_as_one(void **state)
+{
+    (void)state;
+    publish_at(900, "c", (struct model_abilities){0}, 1000);
+    publish_at(0, "a", (struct model_abilities){0}, 1001);
+    publish_at(7, "A:latest", (struct model_abilities){0}, 1002);
+    assert_list("a c ");
+    assert_true(catalog_host_has(catalog, 7, STR("a")));
+    assert_false(catalog_host_has(catalog, 900, STR("a")));
+    assert_false(catalog_host_has(catalog, 8, STR("a")));
+    assert_false(catalog_host_has(catalog, 5000, STR("a")));
+    publish_at(0, "b", (struct model_abilities){0}, 1003);
+    assert_list("b A:latest c ");
+}
+
+static void test_catalog__hosts_that_are_gone_are_forgotten(void **state)
+{
+    (void)state;
+    publish_at(0, "a", (struct model_abilities){0}, 1000);
+    publish_at(1, "b", (struct model_abilities){0}, 1000);
+    publish_at(2, "c", (struct model_abilities){0}, 1000);
+    catalog_mark_host(catalog, 1, 2000);
+    publish_at(2, "d", (struct model_abilities){0}, 2000); // it has answered
+    catalog_sweep(catalog, 2000);
+    assert_list("b d ");
+    catalog_sweep(catalog, 2001);
+    assert_null(catalog_view(catalog));
+    publish_at(1, "e", (struct model_abilities){0}, 2002);
+    assert_list("e ");
+    catalog_note(catalog, STR("e"), (struct model_abilities){true, MODEL_THINKS}, 2002);
+    catalog_reset(catalog);
+    assert_null(catalog_view(catalog));
+    assert_int_equal(catalog_thinks(catalog, STR("e"), 2003).answer, CATALOG_UNKNOWN);
+    assert_true(catalog_claim(catalog, CATALOG_OLD_MS, 2003));
+}
+
+static void test_catalog__one_host_is_asked_every_five_seconds(void **state)
+{
+    (void)state;
+    assert_true(catalog_claim_host(catalog, 4, 1000));
+    assert_false(catalog_claim_host(catalog, 4, 5999));
+    assert_true(catalog_claim_host(catalog, 5, 5999));
+    assert_true(catalog_claim_host(catalog, 4, 6000));
+    assert_null(catalog_view(catalog)); // nothing is known yet
 }
 
 static void test_catalog__a_view_outlives_the_next_one(void **state)
@@ -164,6 +227,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_catalog__a_view_outlives_the_next_one),
+        TEST(test_catalog__lists_of_hosts_are_shown_as_one),
+        TEST(test_catalog__hosts_that_are_gone_are_forgotten),
+        TEST(test_catalog__one_host_is_asked_every_five_seconds),
         TEST(test_catalog__one_refreshes_what_is_old),
         TEST(test_catalog__abilities_are_waited_for_once),
         TEST(test_catalog__abilities_of_the_list_need_no_question),

@@ -38,6 +38,20 @@ static void test_crypto__no_piece_comes_twice(void **state)
     }
 }
 
+/* Of the reference of SipHash-2-4: the key is 00 to 0f, the texts are 00, 01, … */
+static void test_crypto__short_hashes_are_siphash(void **state)
+{
+    unsigned char key[CRYPTO_HASH_KEY_BYTES];
+    (void)state;
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (unsigned char)i;
+    assert_true(crypto_hash64(key, STR("")) == UINT64_C(0x726fdb47dd0e0e31));
+    assert_true(crypto_hash64(key, STR("\0")) == UINT64_C(0x74f839c593dc67fd));
+    assert_true(crypto_hash64(key, STR("\0\1")) == UINT64_C(0x0d6c8009d9a94f5a));
+    key[0] = 1;
+    assert_true(crypto_hash64(key, STR("")) != UINT64_C(0x726fdb47dd0e0e31));
+}
+
 static void test_crypto__digests_tell_texts_apart(void **state)
 {
     (void)state;
@@ -68,13 +82,72 @@ static void test_crypto__tags_tell_texts_apart(void **state)
     }
 }
 
+static void test_crypto__derives_one_key_for_each_purpose(void **state)
+{
+    (void)state;
+    // Made with Python: hashlib.blake2b(b"", digest_size=32, key=bytes(range(32)),
+    //     salt=(7).to_bytes(8, "little") + bytes(8), person=b"contextA" + bytes(8))
+    static const char want[] = "f655444e1e65baa8cfcde27bddfee4fe18e3d586447858a40855ab3e33eca9d0";
+    static const char context_a[8] = {'c', 'o', 'n', 't', 'e', 'x', 't', 'A'};
+    static const char context_b[8] = {'c', 'o', 'n', 't', 'e', 'x', 't', 'B'};
+    unsigned char master[CRYPTO_KEY_BYTES], key[CRYPTO_KEY_BYTES], other[CRYPTO_KEY_BYTES];
+    char hex[CRYPTO_HEX_BYTES];
+    for (size_t i = 0; i < sizeof(master); i++)
+        master[i] = (unsigned char)i;
+    crypto_derive(master, context_a, 7, key);
+    assert_str(crypto_hex(key, hex), STR(want));
+    crypto_derive(master, context_a, 8, other);
+    assert_memory_not_equal(key, other, sizeof(key));
+    crypto_derive(master, context_b, 7, other);
+    assert_memory_not_equal(key, other, sizeof(key));
+}
+
+static void test_crypto__a_sealed_text_opens_as_it_was_or_not_at_all(void **state)
+{
+    (void)state;
+    unsigned char key[CRYPTO_KEY_BYTES] = {1}, other[CRYPTO_KEY_BYTES] = {2};
+    unsigned char sealed[5 + CRYPTO_SEAL_BYTES], again[sizeof(sealed)], plain[5];
+    str s = str_of((char *)sealed, sizeof(sealed));
+    crypto_seal(key, STR("place"), STR("hello"), sealed);
+    crypto_seal(key, STR("place"), STR("hello"), again);
+    assert_memory_not_equal(sealed, again, sizeof(sealed));
+    assert_true(crypto_unseal(key, STR("place"), s, plain));
+    assert_memory_equal(plain, "hello", 5);
+
+    assert_false(crypto_unseal(other, STR("place"), s, plain));
+    assert_false(crypto_unseal(key, STR("plac"), s, plain));
+    assert_false(crypto_unseal(key, STR("place"), str_head(s, s.len - 1), plain));
+    assert_false(crypto_unseal(key, STR("place"), str_head(s, CRYPTO_SEAL_BYTES - 1), plain));
+    for (size_t i = 0; i < sizeof(sealed); i++) {
+        sealed[i] ^= 0x80;
+        assert_false(crypto_unseal(key, STR("place"), s, plain)); // every byte counts
+        sealed[i] ^= 0x80;
+    }
+}
+
+static void test_crypto__secret_memory_is_zeroed(void **state)
+{
+    (void)state;
+    static const unsigned char zeros[100];
+    unsigned char *p = crypto_secret_new(100);
+    assert_non_null(p);
+    assert_memory_equal(p, zeros, 100);
+    p[99] = 1;
+    crypto_secret_free(p);
+    crypto_secret_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto__texts_are_random_and_plain),
         cmocka_unit_test(test_crypto__no_piece_comes_twice),
+        cmocka_unit_test(test_crypto__short_hashes_are_siphash),
         cmocka_unit_test(test_crypto__digests_tell_texts_apart),
         cmocka_unit_test(test_crypto__tags_tell_texts_apart),
+        cmocka_unit_test(test_crypto__derives_one_key_for_each_purpose),
+        cmocka_unit_test(test_crypto__a_sealed_text_opens_as_it_was_or_not_at_all),
+        cmocka_unit_test(test_crypto__secret_memory_is_zeroed),
     };
     return crypto_init() != ERR_OK || cmocka_run_group_tests(tests, NULL, NULL);
 }

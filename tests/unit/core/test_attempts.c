@@ -377,6 +377,13 @@ static void test_attempts__no_key_at_all(void **state)
     assert_int_equal(e.status, 503);
     assert_str(str_z(e.code), STR("overloaded"));
     assert_int_equal(e.retry_after_s, 1);
+    e = attempts_no_key_error(&arena, PICK_DEAD, 0);
+    assert_int_equal(e.status, 502);
+    assert_str(str_z(e.code), STR("upstream_auth_error"));
+    e = attempts_no_key_error(&arena, PICK_REFUSED, 0);
+    assert_int_equal(e.status, 403);
+    assert_str(str_z(e.code), STR("upstream_subscription_required"));
+    assert_true(e.no_retry);
     e = attempts_no_key_error(&arena, PICK_LIMITED, 1);
     assert_int_equal(e.status, 429);
     assert_int_equal(e.retry_after_s, 1);

@@ -10,23 +10,24 @@
 #include <unistd.h>
 
 #include "base/crypto.h"
+#include "store/sqlite.h"
 #include "store/store.h"
 #include "unit.h"
 
 struct place {
-    char dir[64];
-    char db[128];
-    char key[128];
+    char *dir;
+    char *db;
+    char *key;
 };
 
 static inline int place_setup(void **state)
 {
     struct place *p = calloc(1, sizeof(*p));
-    snprintf(p->dir, sizeof(p->dir), "/tmp/o2o-store-XXXXXX");
-    if (crypto_init() != ERR_OK || mkdtemp(p->dir) == NULL)
+    p->dir = strdup("/tmp/o2o-store-XXXXXX");
+    if (crypto_init() != ERR_OK || mkdtemp(p->dir) == NULL ||
+        asprintf(&p->db, "%s/ollama2openai.db", p->dir) < 0 ||
+        asprintf(&p->key, "%s/secret.key", p->dir) < 0)
         return -1;
-    snprintf(p->db, sizeof(p->db), "%s/ollama2openai.db", p->dir);
-    snprintf(p->key, sizeof(p->key), "%s/secret.key", p->dir);
     *state = p;
     return 0;
 }
@@ -37,6 +38,9 @@ static inline int place_teardown(void **state)
     char command[128];
     snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
     int rc = system(command); // NOLINT(cert-env33-c): a name of mkdtemp's
+    free(p->dir);
+    free(p->db);
+    free(p->key);
     free(p);
     return rc;
 }
@@ -54,6 +58,16 @@ static inline struct store *place_open(const struct place *p)
     if (place_try(p, &s, &info) != ERR_OK)
         fail_msg("%s", info.text);
     return s;
+}
+
+/* Runs SQL on a file that no store has open. */
+static inline void place_sql(const char *path, const char *sql)
+{
+    struct sqlite *db;
+    struct err_info info = {0};
+    if (sqlite_open(path, &db, &info) != ERR_OK || sqlite_exec(db, sql, &info) != ERR_OK)
+        fail_msg("%s", info.text);
+    sqlite_close(db);
 }
 
 #define PLACE_TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)

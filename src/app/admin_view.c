@@ -1,0 +1,81 @@
+#include "app/admin_view.h"
+
+#include <stdio.h>
+
+str key_shown_id(const struct key_view *view, char out[24])
+{
+    if (view->old_id.len > 0)
+        return view->old_id;
+    int n = snprintf(out, 24, "%llu", (unsigned long long)view->id);
+    return str_of(out, (size_t)n);
+}
+
+static str shown_source(const struct key_view *view)
+{
+    if (view->state != KEY_IS_COOLING || view->source == COOL_NONE)
+        return STR("");
+    return view->source == COOL_STATED ? STR("stated") : STR("guessed");
+}
+
+void key_show(const struct key_view *view, struct key_shown *ret)
+{
+    bool cools = view->state == KEY_IS_COOLING;
+    ret->key = (struct admin_key){
+        .id = key_shown_id(view, ret->id),
+        .key = key_mask(view->secret, ret->mask),
+        .base_url = view->base_url,
+        .name = view->name,
+        .status = str_z(key_state_name(view->state)),
+        .enabled = view->enabled,
+        .last_check_ms = view->life.last_check_ms,
+        .last_used_ms = view->life.last_used_ms,
+        .last_error = view->life.last_error,
+        .added_ms = view->added_ms,
+        .requests = view->life.requests,
+        .failures = view->life.failures,
+        .tokens = view->life.tokens,
+        .until_ms = cools ? view->until_ms : 0,
+        .account = view->life.account,
+        .cause = str_z(key_cause_name(view->cause)),
+        .source = shown_source(view),
+        .reason = view->reason,
+    };
+}
+
+struct admin_summary summary_show(struct keypool *p, uint64_t now_ms)
+{
+    struct key_summary s;
+    keypool_summary(p, now_ms, &s);
+    return (struct admin_summary){.ready = s.by_state[KEY_IS_READY],
+                                  .cooling = s.by_state[KEY_IS_COOLING],
+                                  .dead = s.by_state[KEY_IS_DEAD],
+                                  .disabled = s.by_state[KEY_IS_DISABLED],
+                                  .requests = s.requests,
+                                  .tokens = s.tokens};
+}
+
+struct key_filter filter_of(const struct admin_filter *filter)
+{
+    static const struct {
+        unsigned from;
+        enum key_state to;
+    } states[] = {
+        {ADMIN_READY,    KEY_IS_READY   },
+        {ADMIN_COOLING,  KEY_IS_COOLING },
+        {ADMIN_DEAD,     KEY_IS_DEAD    },
+        {ADMIN_DISABLED, KEY_IS_DISABLED},
+    };
+    struct key_filter ret = {.host = filter->host, .text = filter->q};
+    for (size_t i = 0; i < COUNT_OF(states); i++) {
+        if ((filter->states & states[i].from) != 0)
+            ret.states |= 1U << states[i].to;
+    }
+    return ret;
+}
+
+void put_key_answer(void *arg, const struct key_view *view)
+{
+    struct key_shown shown;
+    key_show(view, &shown);
+    admin_put_key_answer(arg, &shown.key);
+}

@@ -1,0 +1,39 @@
+/*
+ * admin_view - the pool's keys as the admin API shows them
+ *
+ * The one place where what codec and core each say about keys meets. A secret goes in and its mask
+ * comes out.
+ *
+ * Threads: any.
+ */
+#ifndef APP_ADMIN_VIEW_H
+#define APP_ADMIN_VIEW_H
+
+#include <stdint.h>
+
+#include "codec/admin_answer.h"
+#include "codec/admin_request.h"
+#include "core/key_list.h"
+#include "core/keypool.h"
+
+/* Room for what a shown key has of its own. */
+struct key_shown {
+    struct admin_key key; // borrows from this struct and from the view
+    char id[24];
+    char mask[KEYPOOL_MASK_BYTES];
+};
+
+/* Fills in how the key shows. */
+void key_show(const struct key_view *view, struct key_shown *ret);
+
+/* The id by which a key is known outside: the older program's, where it has one. */
+str key_shown_id(const struct key_view *view, char out[24]);
+
+struct admin_summary summary_show(struct keypool *p, uint64_t now_ms);
+
+struct key_filter filter_of(const struct admin_filter *filter);
+
+/* A key_view_fn: appends {"success":true,"key":…} to the struct buf `arg`. */
+void put_key_answer(void *arg, const struct key_view *view);
+
+#endif

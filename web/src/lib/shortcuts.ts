@@ -1,0 +1,28 @@
+// Single keys that do something while nothing is being typed.
+import { useEffect, useRef } from "preact/hooks";
+
+type Table = Record<string, (event: KeyboardEvent) => void>;
+
+function isTyping(target: EventTarget | null): boolean {
+  const node = target as HTMLElement | null;
+  if (!node?.closest) return false;
+  const field = node.closest("input, textarea, select, [contenteditable]") as HTMLInputElement | null;
+  return field !== null && field.type !== "checkbox";
+}
+
+export function useShortcuts(table: Table): void {
+  const latest = useRef(table);
+  latest.current = table;
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+      const run = latest.current[event.key];
+      if (!run) return;
+      event.preventDefault();
+      run(event);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+}
