@@ -16,6 +16,7 @@ from report import markdown
 
 TOP_FUNCTIONS = 25
 ATTACH_LIMIT_S = 10
+SETTLE_LIMIT_S = 120
 
 
 def chat_arguments(size):
@@ -110,6 +111,22 @@ def dump(server, folder):
     return new.pop()
 
 
+def cpu_ticks(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def settle(server):
+    """Waits until the server does nothing: what it does behind its start is no unit's."""
+    give_up = time.monotonic() + SETTLE_LIMIT_S
+    while time.monotonic() < give_up:
+        before = [cpu_ticks(pid) for pid in server.pids()]
+        time.sleep(0.5)
+        if [cpu_ticks(pid) for pid in server.pids()] == before:
+            return
+    raise BenchError(f"{server.contender.name} does not come to rest")
+
+
 def total(profile):
     found = re.search(r"^(?:totals|summary): (\d+)", profile.read_text(), re.MULTILINE)
     if found is None:
@@ -160,6 +177,7 @@ def count_instructions(bench, contender, unit):
                f"--callgrind-out-file={folder}/callgrind.%p"]
     with bench.running(contender, wrapper=wrapper) as server:
         run_load(bench, server, arguments(few))
+        settle(server)
         dump(server, folder)
         run_load(bench, server, arguments(few))
         less = dump(server, folder)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "codec/keyfile.h"
 #include "codec/keytext.h"
 #include "core/address.h"
 
@@ -19,7 +20,10 @@ struct import {
     struct key_spec *specs; // one more is allocated than is used: see add_local_server()
     size_t n;
     size_t cap;
+    size_t *lines; // of each, for a dry run; 0: it has none
     bool *duplicates;
+    struct admin_batch_query query;
+    int64_t now_wall_ms;
     struct admin_batch_answer answer;
 };
 
@@ -141,40 +145,58 @@ void admin_keys_add(struct admin_call *c)
 static void import_release(struct import *im)
 {
     free(im->specs);
+    free(im->lines);
     free(im->duplicates);
     admin_batch_release(&im->answer);
 }
 
-static void append(struct import *im, const struct keytext_item *item, int64_t now_wall_ms)
+/* What was told lives no longer than this call. */
+static bool take_key(void *arg, const struct keyfile_key *key)
 {
+    struct import *im = arg;
+    struct arena *a = &im->w->arena;
     if (im->n + 1 >= im->cap) {
         im->cap = im->cap > 0 ? 2 * im->cap : 256;
         im->specs = xrealloc(im->specs, im->cap * sizeof(*im->specs));
+        im->lines = xrealloc(im->lines, im->cap * sizeof(*im->lines));
     }
-    im->specs[im->n++] = spec_of(item, STR(""), now_wall_ms);
+    im->lines[im->n] = key->line;
+    im->specs[im->n++] = (struct key_spec){
+        .secret = arena_copy(a, key->key),
+        .base_url = key->base_url,
+        .name = arena_copy(a, key->name),
+        .old_id = arena_copy(a, key->old_id),
+        .added_ms = key->added_ms > 0 ? key->added_ms : im->now_wall_ms,
+        .enabled = key->enabled,
+        .life = {.requests = key->requests,
+                 .failures = key->failures,
+                 .tokens = key->tokens,
+                 .last_used_ms = key->last_used_ms,
+                 .last_check_ms = key->last_check_ms,
+                 .last_error = arena_copy(a, key->last_error)},
+    };
+    return !a->overflowed && im->n <= KEYPOOL_KEYS_MAX;
 }
 
-/* Reads all lines; those that are no key go into the answer. */
-static enum err read_lines(struct import *im, const struct admin_batch *batch,
-                           struct err_info *info)
+static bool take_skip(void *arg, const struct keyfile_skip *skip)
+{
+    struct import *im = arg;
+    admin_batch_skip(&im->answer, skip);
+    return true;
+}
+
+/* Reads the text, whatever format it has; what is no key goes into the answer. */
+static enum err read_text(struct import *im, const struct admin_batch *batch, struct err_info *info)
 {
     struct admin_work *w = im->w;
-    int64_t now_wall_ms = clock_wall_ms();
     struct keytext_options options = text_options(w, batch->base_url);
-    struct keytext text;
-    struct keytext_item item;
-    keytext_init(&text, &w->arena, batch->keys, &options);
-    for (;;) {
-        enum keytext_got got = keytext_next(&text, &item);
-        if (got == KEYTEXT_END)
-            return ERR_OK;
-        if (got == KEYTEXT_NO_MEMORY || im->n >= KEYPOOL_KEYS_MAX)
-            return err_set(info, ERR_TOO_LARGE, "these are too many keys for one import");
-        if (got == KEYTEXT_KEY)
-            append(im, &item, now_wall_ms);
-        else
-            admin_batch_error(&im->answer, item.input, item.line, str_z(text.fault));
-    }
+    struct keyfile_sink sink = {.on_key = take_key, .on_skip = take_skip, .arg = im};
+    enum keyfile_format format;
+    im->now_wall_ms = clock_wall_ms();
+    enum err e = keyfile_read(&w->arena, batch->keys, &options, &sink, &format, info);
+    if (e == ERR_OK && (w->arena.overflowed || im->n > KEYPOOL_KEYS_MAX))
+        e = err_set(info, ERR_TOO_LARGE, "these are too many keys for one import");
+    return e;
 }
 
 static void put_added(void *arg, const struct key_view *view)
@@ -192,16 +214,20 @@ static void put_known(void *arg, const struct key_view *view)
 }
 
 /* A key that a dry run would add, or of which one before it in the same run is a duplicate. */
-static void put_spec(struct admin_batch_answer *answer, const struct key_spec *spec, bool known)
+static void put_spec(struct admin_batch_answer *answer, const struct key_spec *spec, size_t line,
+                     bool known)
 {
     struct key_shown shown;
     struct key_view view = {.secret = spec->secret,
                             .base_url = spec->base_url,
-                            .enabled = true,
-                            .state = KEY_IS_READY,
-                            .added_ms = spec->added_ms};
+                            .name = spec->name,
+                            .enabled = spec->enabled,
+                            .state = spec->enabled ? KEY_IS_READY : KEY_IS_DISABLED,
+                            .added_ms = spec->added_ms,
+                            .life = spec->life};
     key_show(&view, &shown);
     shown.key.id = STR("");
+    shown.key.line = line;
     if (known)
         admin_batch_duplicate(answer, &shown.key);
     else
@@ -220,19 +246,29 @@ static void put_verdict(struct import *im, size_t i, uint64_t now_ms)
         admin_batch_added(answer, NULL);
     else if (spec->id == 0 || !keypool_look(work_pool(im->w), spec->id, now_ms,
                                             known ? put_known : put_added, answer))
-        put_spec(answer, spec, known);
+        put_spec(answer, spec, im->lines[i], known);
 }
 
 /* Adds what was read (a dry run only asks), and says of each line what became of it. */
-static enum err add_all(struct import *im, bool dry_run, struct err_info *info)
+static enum err add_all(struct import *im, struct err_info *info)
 {
     struct admin_work *w = im->w;
+    bool dry_run = im->query.dry_run;
     if (im->n == 0)
         return ERR_OK;
     size_t n = dry_run ? im->n : add_local_server(w, im->specs, im->n);
     im->duplicates = xcalloc(n, sizeof(*im->duplicates));
-    enum err e = keeper_add(w->program->keeper, im->specs, n,
-                            dry_run ? KEEPER_DRY_RUN : KEEPER_BATCH, im->duplicates, info);
+    struct keeper *k = w->program->keeper;
+    enum err e = ERR_OK;
+    uint64_t batch;
+    if (dry_run)
+        e = keeper_add(k, im->specs, n, KEEPER_DRY_RUN, im->duplicates, info);
+    else if (im->query.import.len == 0)
+        e = keeper_add(k, im->specs, n, KEEPER_BATCH, im->duplicates, info);
+    else if (str_to_u64(im->query.import, &batch) && batch < INT64_MAX)
+        e = keeper_add_to_batch(k, im->specs, n, batch, im->duplicates, info);
+    else
+        e = err_set(info, ERR_SYNTAX, "'import' is no import's id");
     if (e != ERR_OK)
         return e;
     uint64_t now_ms = clock_mono_ms();
@@ -244,6 +280,8 @@ static enum err add_all(struct import *im, bool dry_run, struct err_info *info)
 /* The id of the import: that of the first key it added; empty: there is none. */
 static str import_id(const struct import *im, char out[24])
 {
+    if (im->query.import.len > 0)
+        return im->query.import; // a further piece of that one
     for (size_t i = 0; i < im->n; i++) {
         if (im->duplicates[i])
             continue;
@@ -257,20 +295,19 @@ static enum err import(struct import *im, struct err_info *info)
 {
     struct admin_work *w = im->w;
     struct admin_batch batch;
-    struct admin_batch_query query;
     char id[24];
-    enum err e = admin_read_batch_query(&w->arena, w->query, &query, info);
+    enum err e = admin_read_batch_query(&w->arena, w->query, &im->query, info);
     if (e == ERR_OK)
         e = admin_read_batch(&w->arena, w->body.p, w->body.len, &batch, info);
     if (e == ERR_OK)
-        e = read_lines(im, &batch, info);
+        e = read_text(im, &batch, info);
     if (e == ERR_OK)
-        e = add_all(im, query.dry_run, info);
+        e = add_all(im, info);
     if (e != ERR_OK)
         return e;
-    str import = query.dry_run ? STR("") : import_id(im, id);
-    admin_batch_end(&im->answer, import, query.dry_run, &w->out);
-    if (!query.dry_run)
+    bool dry_run = im->query.dry_run;
+    admin_batch_end(&im->answer, dry_run ? STR("") : import_id(im, id), dry_run, &w->out);
+    if (!dry_run)
         log_info("keys_imported", LOG_INT("added", im->answer.n_added),
                  LOG_INT("duplicates", im->answer.n_duplicates),
                  LOG_INT("errors", im->answer.n_errors));

@@ -41,18 +41,16 @@ void look_start(struct worker *w)
     uint64_t wait_ms;
     uint64_t now_ms = loop_now_ms(w->loop);
     struct key_search search = {0};
+    struct key_summary keys;
     struct lease lease;
     struct keypool *pool = w->program->keypool;
-    if (w->look != NULL || w->snapshot->config->upstream_set)
+    keypool_summary(pool, now_ms, &keys);
+    if (w->look != NULL || w->snapshot->config->upstream_set || keys.total > 0)
         return;
     enum key_pick pick = keypool_acquire(pool, &search, STR(""), false, now_ms, &lease, &wait_ms);
     key_search_release(&search);
     if (pick != PICK_KEY)
         return;
-    if (!lease.fallback) { // there are keys: the local server is none of ours
-        keypool_release(pool, &lease, now_ms);
-        return;
-    }
     struct look *l = xcalloc(1, sizeof(*l));
     l->worker = w;
     l->snapshot = snapshot_acquire(w->snapshot);

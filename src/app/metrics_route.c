@@ -7,15 +7,19 @@
 #include <unistd.h>
 
 #include "app/admin_gate.h"
+#include "app/keeper.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "codec/prometheus.h"
 #include "core/auth.h"
+#include "core/keypool.h"
 #include "core/metrics.h"
 #include "net/budget.h"
 
 #define BODY_BYTES ((size_t)1 << 20)
+#define HOSTS_MAX  50 // with labels of their own; the rest is "other"
+#define HOSTS_STEP 64 // looked at under one hold of the pool's mutex
 
 #define NAME(rest) "ollama2openai_" rest
 
@@ -133,6 +137,74 @@ static void put_attempts(struct prometheus *p, const struct metrics *m)
     }
 }
 
+/* What the hosts have, the first HOSTS_MAX by name. */
+struct hosts {
+    size_t n;
+    struct {
+        char name[200];
+        uint64_t by_state[KEY_STATES];
+        bool cooling;
+    } items[HOSTS_MAX + 1]; // the last: all others
+    uint64_t cooling_by_cause[KEY_CAUSES];
+};
+
+/* Keys of a cooling host show as cooling, whatever else they are, but for those switched off. */
+static void note_host(void *arg, const struct host_view *view)
+{
+    struct hosts *hosts = arg;
+    size_t i = hosts->n < HOSTS_MAX ? hosts->n++ : HOSTS_MAX;
+    if (i == HOSTS_MAX)
+        snprintf(hosts->items[i].name, sizeof(hosts->items[i].name), "other");
+    else
+        snprintf(hosts->items[i].name, sizeof(hosts->items[i].name), "%.*s",
+                 (int)(view->base_url.len < 199 ? view->base_url.len : 199), view->base_url.p);
+    for (size_t state = 0; state < KEY_STATES; state++) {
+        bool shown_as_cooling = view->cooling && state == KEY_IS_READY;
+        hosts->items[i].by_state[shown_as_cooling ? KEY_IS_COOLING : state] +=
+            view->by_state[state];
+    }
+    hosts->items[i].cooling |= view->cooling;
+    if (view->cooling)
+        hosts->cooling_by_cause[view->cause]++;
+}
+
+static void put_hosts(struct prometheus *p, const struct hosts *hosts)
+{
+    size_t n = hosts->n + (hosts->items[HOSTS_MAX].name[0] != '\0');
+    prometheus_family(p, NAME("keys"), PROMETHEUS_GAUGE, "Keys by host and by the state shown.");
+    for (size_t i = 0; i < n; i++) {
+        for (size_t state = 0; state < KEY_STATES; state++) {
+            const struct prometheus_label labels[] = {
+                {"host",  str_z(hosts->items[i].name)                 },
+                {"state", str_z(key_state_name((enum key_state)state))},
+            };
+            prometheus_value(p, "", labels, COUNT_OF(labels), hosts->items[i].by_state[state]);
+        }
+    }
+    prometheus_family(p, NAME("hosts_cooling"), PROMETHEUS_GAUGE,
+                      "Hosts that are left alone for a while, by why.");
+    for (size_t cause = 0; cause < KEY_CAUSES; cause++) {
+        if (hosts->cooling_by_cause[cause] == 0)
+            continue;
+        const struct prometheus_label label = {"cause",
+                                               str_z(key_cause_name((enum key_cause)cause))};
+        prometheus_value(p, "", &label, 1, hosts->cooling_by_cause[cause]);
+    }
+}
+
+static void put_pool(struct prometheus *p, const struct program *program)
+{
+    struct hosts *hosts = xcalloc(1, sizeof(*hosts));
+    uint64_t now_ms = clock_mono_ms();
+    uint32_t from = 0;
+    while (from != KEYPOOL_END)
+        from = keypool_walk_hosts(program->keypool, from, HOSTS_STEP, now_ms, note_host, hosts);
+    put_hosts(p, hosts);
+    free(hosts);
+    gauge(p, NAME("store_queue_length"), "Jobs that wait for the store.",
+          store_queue_length(keeper_store(program->keeper)));
+}
+
 static uint64_t cpu_ms(void)
 {
     struct timespec t;
@@ -208,6 +280,7 @@ void metrics_reply(struct request *r)
     put_histogram(&p, NAME("request_duration_seconds"), "From the request to its end.", sum->whole);
     put_tokens(&p, sum);
     put_attempts(&p, sum);
+    put_pool(&p, program);
     put_open(&p, program, sum);
     put_process(&p, program);
     prometheus_end(&p);

@@ -116,19 +116,13 @@ static void send_no_upstream(struct request *r)
     struct program *p = r->worker->program;
     uint64_t now_ms = loop_now_ms(r->worker->loop);
     uint64_t wait_ms = 0;
-    struct key_search search = {0};
-    struct lease lease;
     struct arena arena;
     struct api_error error = upstream_none_error();
     arena_init(&arena, ERROR_ARENA_BYTES);
     if (!upstream_is_missing(&p->upstream, p->keypool, r->snapshot->config)) {
-        enum key_pick pick =
-            keypool_acquire(p->keypool, &search, STR(""), false, now_ms, &lease, &wait_ms);
-        if (pick == PICK_KEY) {
-            keypool_release(p->keypool, &lease, now_ms);
+        enum key_pick pick = keypool_ask(p->keypool, STR(""), now_ms, &wait_ms);
+        if (pick == PICK_KEY)
             pick = PICK_BUSY; // the host became ready this moment
-        }
-        key_search_release(&search);
         error = attempts_no_key_error(&arena, pick, wait_ms);
     }
     r->why = "no_upstream";
@@ -225,12 +219,18 @@ static void ask_model(struct models_wait *m)
     }
 }
 
+static bool has_list(struct catalog *catalog)
+{
+    const struct catalog_view *view = catalog_view(catalog);
+    bool has = view != NULL;
+    catalog_view_release(view);
+    return has;
+}
+
 void models_reply_list(struct request *r)
 {
     struct worker *w = r->worker;
-    const struct catalog_view *view = catalog_view(r->worker->program->catalog);
-    bool listed = view != NULL;
-    catalog_view_release(view);
+    bool listed = has_list(r->worker->program->catalog);
     if (listed &&
         !catalog_claim(r->worker->program->catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop))) {
         send_list(r);
@@ -267,9 +267,10 @@ void models_reply_one(struct request *r)
         return;
     struct models_wait *m = wait_new(r, target.id);
     loop_timer_set(w->loop, &m->deadline, LEARN_WAIT_MS);
-    // The list may have it by now.
-    bool old = catalog_claim(catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop));
-    if (old && learn_list(w, r->snapshot, &m->wait, &worth_ms) && worth_ms > 0)
+    // The list may have it by now; or the first one is on its way still.
+    bool ask =
+        !has_list(catalog) || catalog_claim(catalog, CATALOG_CURRENT_MS, loop_now_ms(w->loop));
+    if (ask && learn_list(w, r->snapshot, &m->wait, &worth_ms) && worth_ms > 0)
         return;
     learn_leave(&m->wait);
     ask_model(m);

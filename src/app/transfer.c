@@ -38,7 +38,8 @@ int transfer_import(const struct config *config, const char *path)
     struct intake_result result = {0};
     enum err e = keeper_open(config, &k, &info);
     if (e == ERR_OK)
-        e = intake_file(k, config, path, print_skip, NULL, &result, &info);
+        e = intake_file(k, config, path, &(struct intake_sink){.on_skip = print_skip}, &result,
+                        &info);
     keeper_close(k);
     if (e != ERR_OK)
         return complain(e, config, &info);

@@ -43,6 +43,9 @@ bool upstream_may_try(struct upstream *u, struct keypool *pool, const struct con
 /* Whether the local server is all there is, and it did not answer when it was last looked for. */
 bool upstream_is_missing(struct upstream *u, struct keypool *pool, const struct config *config);
 
+/* Whether the local server answered when it was last looked for. */
+bool upstream_is_up(const struct upstream *u);
+
 /* Reports a contact with the fallback; returns whether it was the local server, and missing. */
 bool upstream_note(struct upstream *u, const struct config *config, bool unreachable,
                    uint64_t now_ms);

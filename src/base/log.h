@@ -1,9 +1,9 @@
 /*
  * log - one line per event, written by a thread of its own
  *
- * A caller formats its line into a ring and goes on; the log thread writes the ring to standard
- * output. When the ring is full the line is dropped and counted, and the count is reported with
- * the next line that fits: a stuck reader of our output never stops a worker.
+ * A caller puts its line behind those that wait and goes on; the log thread writes them to standard
+ * output, many at a time. When there is no room the line is dropped and counted, and the count is
+ * reported with the next line that fits: a stuck reader of our output never stops a worker.
  *
  * Never pass a secret or a prompt: keys are logged by name, bodies by size.
  *
@@ -62,13 +62,13 @@ void log_configure(enum log_level lowest, enum log_format format);
 /* Starts the log thread, which writes to `fd`. */
 void log_start(int fd);
 
-/* Writes what is in the ring and ends the thread. Waits at most a second for a stuck reader. */
+/* Writes what waits and ends the thread. Waits at most a second for a stuck reader. */
 void log_stop(void);
 
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 
-/* Lines that did not fit into the ring since the start. */
+/* Lines that did not fit since the start. */
 uint64_t log_dropped(void);
 
 /* What every line begins with. */

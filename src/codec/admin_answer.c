@@ -79,6 +79,8 @@ void admin_put_key(struct buf *out, const struct admin_key *key)
     put_text_or_null(out, ",\"source\":", key->source);
     put_text_or_null(out, ",\"reason\":", key->reason);
     put_time(out, ",\"since\":", key->since_ms);
+    if (key->line > 0)
+        put_number(out, ",\"line\":", key->line);
     buf_append_char(out, '}');
 }
 
@@ -192,6 +194,7 @@ void admin_batch_init(struct admin_batch_answer *b)
     buf_init(&b->added, max);
     buf_init(&b->duplicates, max);
     buf_init(&b->errors, max);
+    buf_init(&b->notes, max);
 }
 
 void admin_batch_release(struct admin_batch_answer *b)
@@ -199,6 +202,7 @@ void admin_batch_release(struct admin_batch_answer *b)
     buf_release(&b->added);
     buf_release(&b->duplicates);
     buf_release(&b->errors);
+    buf_release(&b->notes);
 }
 
 bool admin_batch_lists_added(const struct admin_batch_answer *b)
@@ -232,16 +236,32 @@ void admin_batch_duplicate(struct admin_batch_answer *b, const struct admin_key 
     b->n_duplicates++;
 }
 
-void admin_batch_error(struct admin_batch_answer *b, str input, size_t line, str error)
+/* "weight of 12 entries: every …"; there are fewer kinds of settings than would need a bound. */
+static void put_note(struct buf *out, const struct keyfile_skip *skip)
 {
+    buf_append(out, out->len > 0 ? STR(",\"") : STR("\""));
+    json_put_escaped(out, skip->place);
+    buf_append(out, STR(": "));
+    json_put_escaped(out, skip->why);
+    buf_append_char(out, '"');
+}
+
+void admin_batch_skip(struct admin_batch_answer *b, const struct keyfile_skip *skip)
+{
+    if (skip->setting) {
+        put_note(&b->notes, skip);
+        return;
+    }
     if (b->n_errors++ >= ADMIN_PART_MAX)
         return;
     if (b->errors.len > 0)
         buf_append_char(&b->errors, ',');
-    put_text(&b->errors, "{\"input\":", str_head(input, utf8_cut(input, ADMIN_INPUT_MAX)));
-    put_number(&b->errors, ",\"line\":", line);
+    str input = str_head(skip->what, utf8_cut(skip->what, ADMIN_INPUT_MAX));
+    put_text(&b->errors, "{\"input\":", input);
+    put_number(&b->errors, ",\"line\":", skip->line);
+    put_text(&b->errors, ",\"place\":", skip->place);
     buf_append(&b->errors, STR(",\"error\":"));
-    put_sentence(&b->errors, error);
+    put_sentence(&b->errors, skip->why);
     buf_append_char(&b->errors, '}');
 }
 
@@ -256,6 +276,9 @@ void admin_batch_end(const struct admin_batch_answer *b, str import, bool dry_ru
     buf_append(out, STR(",\"errors\":["));
     buf_append(out, buf_str(&b->errors));
     put_number(out, "],\"errorCount\":", b->n_errors);
+    buf_append(out, STR(",\"notes\":["));
+    buf_append(out, buf_str(&b->notes));
+    buf_append_char(out, ']');
     put_bool(out, ",\"dryRun\":", dry_run);
     if (import.len > 0)
         put_text(out, ",\"import\":", import);

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "codec/keyfile.h"
 
 enum {
     ADMIN_SENTENCE_MAX = 512, // bytes of an error's sentence
@@ -45,6 +46,7 @@ struct admin_key {
     str source;       // of a cooling: "stated", "guessed"; empty: null
     str reason;       // a sentence; empty: null
     int64_t since_ms; // when it came into its state
+    size_t line;      // of an import's dry run; 0: left out
 };
 
 struct admin_summary {
@@ -96,7 +98,7 @@ void admin_list_key(struct admin_list *list, const struct admin_key *key);
 /* `total`: keys that match the filter, listed or not. */
 void admin_list_end(struct admin_list *list, const struct admin_summary *summary, uint64_t total);
 
-/* ---- {"added":[…],"addedCount":n,"duplicates":[…],…,"errors":[…],…} ---- */
+/* ---- {"added":[…],"addedCount":n,"duplicates":[…],…,"errors":[…],…,"notes":[…]} ---- */
 
 /*
  * The answer to an import; parts come in any order. Of each list ADMIN_PART_MAX are written, the
@@ -106,6 +108,7 @@ struct admin_batch_answer {
     struct buf added;
     struct buf duplicates;
     struct buf errors;
+    struct buf notes;
     uint64_t n_added;
     uint64_t n_duplicates;
     uint64_t n_errors;
@@ -121,8 +124,11 @@ bool admin_batch_lists_duplicates(const struct admin_batch_answer *b);
 void admin_batch_added(struct admin_batch_answer *b, const struct admin_key *key);
 void admin_batch_duplicate(struct admin_batch_answer *b, const struct admin_key *key);
 
-/* `input` is what the line holds: cut, and it may be a secret that was mistyped. */
-void admin_batch_error(struct admin_batch_answer *b, str input, size_t line, str error);
+/*
+ * Something that was not taken: an error, or a note if only a setting stays behind. What the line
+ * holds is shown cut, and may be a secret that was mistyped.
+ */
+void admin_batch_skip(struct admin_batch_answer *b, const struct keyfile_skip *skip);
 
 /* `import` is the id of this import; empty: it added nothing, or was a dry run. */
 void admin_batch_end(const struct admin_batch_answer *b, str import, bool dry_run, struct buf *out);

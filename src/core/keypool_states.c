@@ -49,9 +49,6 @@ static enum key_state shown_state(const struct key *k)
 
 static void enter_ready(struct keypool *p, struct host *h, struct key *k)
 {
-    // A host that comes back shares from now on: what it missed is not made up for.
-    if (h->ready.n == 0 && h->share < p->share)
-        h->share = p->share;
     ready_set_insert(&h->ready, k->place);
     models_key_ready(p, k, true);
     if (key_is_new(k))
@@ -200,8 +197,6 @@ void host_back(struct keypool *p, struct host *h, enum key_cause cause, const ch
     h->doublings = 0;
     h->connect_failures = 0;
     h->n_notes = 0;
-    if (h->share < p->share)
-        h->share = p->share;
     text_free(&h->reason);
     tell_host(p, h, KEY_IS_COOLING, cause, str_z(reason), now_ms);
 }

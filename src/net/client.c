@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "base/lanes.h"
 #include "base/xalloc.h"
 #include "net/client_private.h"
 
@@ -235,6 +236,11 @@ void client_free(struct client *c)
 static bool is_sound_target(str s)
 {
     bool sound = true;
+    if (s.len == 0)
+        return true;
+    lanes v = lanes_gather(s.p, s.len < LANES ? s.len : LANES);
+    if (s.len <= LANES && !lanes_any((v <= ' ') | (v == 0x7F)))
+        return true;
     for (size_t i = 0; i < s.len; i++)
         sound = sound && (unsigned char)s.p[i] > ' ' && s.p[i] != 0x7F;
     return sound;

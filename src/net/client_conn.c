@@ -337,6 +337,7 @@ struct conn *conn_new(struct client *client, struct origin *origin, struct strea
     list_init(&c->link);
     loop_timer_init(&c->idle_limit, on_idle_limit, c);
     http1_init(&c->parser, HTTP1_RESPONSE, &MESSAGE_EVENTS, c);
+    c->parser.pool = loop_pool(client->loop);
     stream_set_events(stream, &STREAM_EVENTS, c);
     return c;
 }

@@ -253,6 +253,21 @@ static size_t align_field(size_t n)
     return (n + _Alignof(struct http1_field) - 1) & ~(_Alignof(struct http1_field) - 1);
 }
 
+/* Moves the head, if there is one, to where its text has `cap` bytes. */
+static struct http1_head_store *grow_store(struct http1 *h, size_t cap)
+{
+    struct http1_head_store *old = h->head;
+    size_t size = sizeof(*old) + cap;
+    struct http1_head_store *store = h->pool != NULL ? pool_take(h->pool, size) : xmalloc(size);
+    *store = old != NULL ? *old : (struct http1_head_store){0};
+    if (old != NULL)
+        memcpy(store->text, old->text, old->len);
+    store->cap = cap;
+    http1_drop_head(h);
+    h->head = store;
+    return store;
+}
+
 /* Adds `s` to the head's text; with the head's last piece comes the room for its fields. */
 static void store_text(struct http1 *h, str s, bool whole)
 {
@@ -263,13 +278,8 @@ static void store_text(struct http1 *h, str s, bool whole)
         need = align_field(need) + h->n_lines * sizeof(struct http1_field);
     else
         need = need < 512 ? 1024 : 2 * need;
-    if (store == NULL || store->cap < need) {
-        store = xrealloc(store, sizeof(*store) + need);
-        if (h->head == NULL)
-            *store = (struct http1_head_store){0};
-        store->cap = need;
-        h->head = store;
-    }
+    if (store == NULL || store->cap < need)
+        store = grow_store(h, need);
     if (s.len > 0)
         memcpy(store->text + store->len, s.p, s.len);
     store->len += s.len;
@@ -637,6 +647,9 @@ bool http1_is_head(const struct http1 *h)
 
 void http1_drop_head(struct http1 *h)
 {
-    free(h->head);
+    if (h->head != NULL && h->pool != NULL)
+        pool_give(h->pool, h->head, sizeof(*h->head) + h->head->cap);
+    else
+        free(h->head);
     h->head = NULL;
 }

@@ -8,7 +8,7 @@
  * One parser reads the messages of one connection, one after the other: it stops behind each.
  *
  * Threads: owned by one loop.
- * Memory:  fields and target live in the parser's head store, which is taken from the heap when a
+ * Memory:  fields and target live in the parser's head store, which is taken from the pool when a
  *          message begins and freed by http1_drop_head(); an idle connection holds none.
  */
 #ifndef NET_HTTP1_H
@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/pool.h"
 #include "base/str.h"
 
 /*
@@ -94,6 +95,7 @@ struct http1 {
     const struct http1_events *events;
     void *arg;
     struct http1_head_store *head;
+    struct pool *pool; // where heads come from; NULL, as http1_init() leaves it: the heap
     enum http1_kind kind;
     int fault;                 // the status that the peer's fault deserves; 0: none
     const char *why;           // a static sentence about the fault

@@ -377,6 +377,7 @@ void conn_start(struct exchange *x)
     buf_init(&x->body, 0);
     buf_init(&x->head_out, PIPELINED_BYTES);
     http1_init(&x->http, HTTP1_REQUEST, &REQUEST_EVENTS, x);
+    x->http.pool = loop_pool(s->loop);
     conn_set_phase(x, PHASE_IDLE);
     set_timer(x, s->draining ? DRAIN_SILENCE_MS : HEAD_DEADLINE_MS);
     stream_set_events(x->stream, &STREAM_EVENTS, x);

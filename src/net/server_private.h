@@ -95,8 +95,8 @@ struct server {
     struct list idle; // connections in PHASE_IDLE
     struct list busy;
     _Atomic size_t n_connections; // written by the loop's thread alone
-    struct loop_timer retry; // looks again whether a waiting connection can be taken
-    bool waiting;            // one was left unaccepted
+    struct loop_timer retry;      // looks again whether a waiting connection can be taken
+    bool waiting;                 // one was left unaccepted
     bool draining;
     loop_fn *on_idle; // server_drain()'s; called once
     void *on_idle_arg;

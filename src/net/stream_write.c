@@ -197,7 +197,7 @@ static void join(char *to, const str *parts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (parts[i].len > 0)
-            memcpy(to, parts[i].p, parts[i].len);
+            str_copy(to, parts[i].p, parts[i].len);
         to += parts[i].len;
     }
 }

@@ -206,6 +206,8 @@ def by_model(conn, request):
         return replay("tags")(conn, request)
     if not request.target.endswith("/api/chat"):
         return whole(404, b"404 page not found", "text/plain")(conn, request)
+    if not request.body:  # as probes have it; recorded: chat-empty-body
+        return error(400, "missing request body")(conn, request)
     body = json.loads(request.body)
     name = body.get("model", "")
     if (RECORDINGS / f"{name}.response").is_file():

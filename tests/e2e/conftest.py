@@ -254,6 +254,20 @@ def start_server(binary, tmp_path_factory):
 
 
 @pytest.fixture
+def start_pool(binary, tmp_path_factory, start_server):
+    """Starts programs with keys: start_pool([line, ...], NAME=value, ...)."""
+    def start(lines, **settings):
+        folder = tmp_path_factory.mktemp("pool")
+        (folder / "keys.txt").write_text("\n".join(lines) + "\n")
+        env = clean_environment(DATA_DIR=folder / "data")
+        done = subprocess.run([binary, "--import", "keys.txt"], cwd=folder, env=env, timeout=60,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return start_server(None, folder=folder, **settings)
+    return start
+
+
+@pytest.fixture
 def pair(start_server, new_upstream):
     """A program and an upstream of its own, for tests that leave marks on either."""
     upstream = new_upstream()

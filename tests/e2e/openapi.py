@@ -4,7 +4,8 @@
     openapi.check_body("POST", "/admin/api/keys", {"key": "sk-x"})
 
 A route, a status or a field that the document does not have is a failure, as is one that it has
-and the answer has not. `response` is one of raw.py.
+and the answer has not. HEAD is as GET without the body; OPTIONS is HTTP's own. `response` is one of
+raw.py.
 """
 
 import functools
@@ -67,9 +68,9 @@ def check_schema(schema, value, what):
 
 def check_answer(method, path, response):
     what = f"{method} {path}: {response.status}"
-    if not path.startswith(PREFIX):
+    if not path.startswith(PREFIX) or method == "OPTIONS":
         return
-    op = operation(method, path)
+    op = operation("GET" if method == "HEAD" else method, path)
     if op is None:
         assert response.status >= 400, f"{what}: docs/openapi.json has no such route"
         answer = ERROR
@@ -82,7 +83,7 @@ def check_answer(method, path, response):
         assert response.header(name) is not None or not header.get("required"), f"{what}: no {name}"
     kind = response.header("Content-Type", "").split(";")[0]
     assert kind in answer["content"], f"{what}: {kind} is not among {list(answer['content'])}"
-    if kind == "application/json":
+    if kind == "application/json" and method != "HEAD":
         check_schema(answer["content"][kind]["schema"], json.loads(response.body), what)
 
 

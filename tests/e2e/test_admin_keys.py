@@ -200,6 +200,18 @@ def test_batch_refuses_other_bodies(admin, body):
     assert admin("POST", "/keys/batch", body).status == 400
 
 
+def test_pieces_of_one_import(admin):
+    first = batch(admin, "sk-1\nsk-2")
+    more = batch(admin, "sk-2\nsk-3", f"?import={first['import']}")
+    assert more["import"] == first["import"] and more["addedCount"] == 1
+    assert batch(admin, "sk-4")["import"] != first["import"]
+    assert "import" not in batch(admin, "sk-4")
+    for name, status in (("999", 404), ("0", 404), ("x", 400), ("99999999999999999999", 400)):
+        response = admin("POST", f"/keys/batch?import={name}", {"keys": "sk-5"})
+        assert response.status == status, response
+    assert admin.ok("GET", "/keys")["total"] == 4
+
+
 def test_batch_lists_a_thousand(admin):
     for n, listed in ((999, 999), (1000, 1000), (1001, 1000)):
         answer = batch(admin, many(n, f"sk-{n}"))

@@ -193,14 +193,14 @@ class Connection:
 class Upstream:
     """The listener, what it saw, and what it will answer."""
 
-    def __init__(self, tls=None, fallback=None, host="127.0.0.1"):
+    def __init__(self, tls=None, fallback=None, host="127.0.0.1", port=0):
         self.tls = tls  # an ssl.SSLContext, or None
         self.fallback = fallback  # answers what no script and no queue does
         self.before_body = None  # called with (conn, request) once a head is read
         self.greet = None  # called with a new plain socket in place of serving it
         self.stopping = False
         self.lock = threading.Condition()
-        self.listener = socket.create_server((host, 0), backlog=512)
+        self.listener = socket.create_server((host, port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.reset()
         threading.Thread(target=self._accept, daemon=True).start()

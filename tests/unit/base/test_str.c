@@ -15,6 +15,21 @@ static void test_str__compares(void **state)
     assert_false(str_contains(STR("usage"), STR("usages")));
 }
 
+/* Any two bytes, at places in the first word, in the last, and in both. */
+static void test_str__folds_case_of_ascii_alone(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 256 * 256; i++) {
+        char a[] = "aBcDeFgHiJ", b[] = "AbCdEfGhIj";
+        size_t at = (size_t)i % (sizeof(a) - 1);
+        a[at] = (char)(i / 256);
+        b[at] = (char)(i % 256);
+        bool want = ascii_lower(a[at]) == ascii_lower(b[at]);
+        assert_int_equal(str_ieq(str_of(a, 10), str_of(b, 10)), want);
+        assert_int_equal(str_ieq(str_of(a + at, 1), str_of(b + at, 1)), want);
+    }
+}
+
 static void test_str__finds_and_cuts(void **state)
 {
     (void)state;
@@ -152,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_str__sees_what_would_end_a_line),
         cmocka_unit_test(test_str__compares),
+        cmocka_unit_test(test_str__folds_case_of_ascii_alone),
         cmocka_unit_test(test_str__finds_and_cuts),
         cmocka_unit_test(test_str__reads_numbers),
         cmocka_unit_test(test_str__writes_decimals),

@@ -32,6 +32,7 @@ static const struct admin_key full = {
     .source = STR_C("stated"),
     .reason = STR_C("weekly limit"),
     .since_ms = 1767323045000,
+    .line = 12,
 };
 
 #define PLAIN                                                                                      \
@@ -47,7 +48,8 @@ static const struct admin_key full = {
     "\"lastError\":\"HTTP 429\\n\",\"addedAt\":\"2026-01-02T03:04:05.678Z\","                      \
     "\"totalRequests\":18446744073709551615,\"failedRequests\":2,\"totalTokens\":3,"               \
     "\"coolingUntil\":\"9999-12-31T23:59:59.999Z\",\"account\":\"ann\",\"cause\":\"limit\","       \
-    "\"source\":\"stated\",\"reason\":\"weekly limit\",\"since\":\"2026-01-02T03:04:05.000Z\"}"
+    "\"source\":\"stated\",\"reason\":\"weekly "                                                   \
+    "limit\",\"since\":\"2026-01-02T03:04:05.000Z\",\"line\":12}"
 
 static const struct admin_summary summary = {
     .ready = 1, .cooling = 20, .dead = 300, .disabled = 4000, .requests = 5, .tokens = 6};
@@ -141,17 +143,27 @@ static void test_admin_answer__imports(void **state)
     admin_batch_init(&b);
     admin_batch_end(&b, STR(""), true, &out);
     expect(&out, "{\"added\":[],\"addedCount\":0,\"duplicates\":[],\"duplicateCount\":0,"
-                 "\"errors\":[],\"errorCount\":0,\"dryRun\":true}\n");
-    admin_batch_error(&b, STR("a b"), 3, STR("a blank"));
+                 "\"errors\":[],\"errorCount\":0,\"notes\":[],\"dryRun\":true}\n");
+    admin_batch_skip(
+        &b, &(struct keyfile_skip){
+                .place = STR("line 3"), .line = 3, .what = STR("a b"), .why = STR("a blank")});
+    admin_batch_skip(&b, &(struct keyfile_skip){.place = STR("weight of 1 entry"),
+                                                .setting = true,
+                                                .why = STR("no \"weights\"")});
     admin_batch_added(&b, &plain);
     admin_batch_duplicate(&b, &full);
     admin_batch_added(&b, &full);
-    admin_batch_error(&b, STR("\x01"), 4, STR("why"));
+    admin_batch_skip(&b, &(struct keyfile_skip){
+                             .place = STR("keys[4]"), .what = STR("\x01"), .why = STR("why")});
     admin_batch_end(&b, STR("12"), false, &out);
-    expect(&out, "{\"added\":[" PLAIN "," FULL "],\"addedCount\":2,\"duplicates\":[" FULL
-                 "],\"duplicateCount\":1,\"errors\":[{\"input\":\"a b\",\"line\":3,\"error\":"
-                 "\"a blank\"},{\"input\":\"\\u0001\",\"line\":4,\"error\":\"why\"}],"
-                 "\"errorCount\":2,\"dryRun\":false,\"import\":\"12\"}\n");
+    expect(
+        &out,
+        "{\"added\":[" PLAIN "," FULL "],\"addedCount\":2,\"duplicates\":[" FULL
+        "],\"duplicateCount\":1,\"errors\":[{\"input\":\"a b\",\"line\":3,\"place\":\"line "
+        "3\",\"error\":"
+        "\"a blank\"},{\"input\":\"\\u0001\",\"line\":0,\"place\":\"keys[4]\",\"error\":\"why\"}],"
+        "\"errorCount\":2,\"notes\":[\"weight of 1 entry: no "
+        "\\\"weights\\\"\"],\"dryRun\":false,\"import\":\"12\"}\n");
     admin_batch_release(&b);
     buf_release(&out);
 }
@@ -180,7 +192,7 @@ static void test_admin_answer__imports_list_so_many(void **state)
             assert_int_equal(admin_batch_lists_duplicates(&b), i < ADMIN_PART_MAX);
             admin_batch_added(&b, admin_batch_lists_added(&b) ? &plain : NULL);
             admin_batch_duplicate(&b, admin_batch_lists_duplicates(&b) ? &plain : NULL);
-            admin_batch_error(&b, STR("x"), 1, STR("y"));
+            admin_batch_skip(&b, &(struct keyfile_skip){.place = STR("x"), .why = STR("y")});
         }
         admin_batch_end(&b, STR(""), false, &out);
         assert_true(buf_ok(&out));

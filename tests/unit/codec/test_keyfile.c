@@ -9,6 +9,10 @@ static bool on_key(void *arg, const struct keyfile_key *key)
 {
     buf_printf(arg, "%.*s: %.*s|%.*s '%.*s'%s", STR_ARG(key->place), STR_ARG(key->base_url),
                STR_ARG(key->key), STR_ARG(key->name), key->enabled ? "" : " off");
+    if (str_starts(key->place, STR("line ")))
+        assert_int_equal(key->line, key->place.p[5] - '0');
+    else
+        assert_int_equal(key->line, 0);
     if (key->old_id.len > 0)
         buf_printf(arg, " id=%.*s", STR_ARG(key->old_id));
     if (key->requests + key->failures + key->tokens > 0)
@@ -28,8 +32,8 @@ static bool on_key(void *arg, const struct keyfile_key *key)
 
 static bool on_skip(void *arg, const struct keyfile_skip *skip)
 {
-    buf_printf(arg, "not %.*s '%.*s': %.*s\n", STR_ARG(skip->place), STR_ARG(skip->what),
-               STR_ARG(skip->why));
+    buf_printf(arg, "%s %.*s '%.*s': %.*s\n", skip->setting ? "setting" : "not",
+               STR_ARG(skip->place), STR_ARG(skip->what), STR_ARG(skip->why));
     return true;
 }
 
@@ -127,13 +131,13 @@ static void test_keyfile__keys_of_version_3(void **state)
         "keys[0]: https://h|k1 '' id=a n=0/0/99\n"
         "keys[1]: https://h|k2 '' id=b\n"
         "keys[2]: https://h|k3 '' id=c\n"
-        "not 1 entry 'models': upstreams are asked which models they have\n"
-        "not 1 entry 'model mapping': models keep the names that upstreams give them\n"
-        "not 2 entries 'weight': every ready key gets the same share\n"
-        "not 1 entry 'priority': every ready key gets the same share\n"
-        "not 1 entry 'limit': upstreams' own limits are kept, there are no others\n"
-        "not 1 entry 'group': keys have no groups\n"
-        "not 1 entry 'tags': keys have no tags\n");
+        "setting models of 1 entry '': upstreams are asked which models they have\n"
+        "setting model mapping of 1 entry '': models keep the names that upstreams give them\n"
+        "setting weight of 2 entries '': every ready key gets the same share\n"
+        "setting priority of 1 entry '': every ready key gets the same share\n"
+        "setting limit of 1 entry '': upstreams' own limits are kept, there are no others\n"
+        "setting group of 1 entry '': keys have no groups\n"
+        "setting tags of 1 entry '': keys have no tags\n");
 }
 
 static void test_keyfile__channels_of_version_3(void **state)
@@ -151,7 +155,7 @@ static void test_keyfile__channels_of_version_3(void **state)
         "not channels[0].keys[2] 'cloud': it has no key\n"
         "channels[1]: http://gpu:11434| 'gpu' off\n"
         "not channels[2] '': it is no channel\n"
-        "not 1 entry 'limit': upstreams' own limits are kept, there are no others\n");
+        "setting limit of 1 entry '': upstreams' own limits are kept, there are no others\n");
 }
 
 static void test_keyfile__tokens_are_named(void **state)
@@ -194,7 +198,7 @@ static void test_keyfile__channels_of_new_api(void **state)
           "[2]: http://localhost:11434|k6 'off' off\n"
           "not [3] 'openai': it is no Ollama channel\n"
           "not [4] 'hidden': its key is left out (as admin APIs do; a table's export has it)\n"
-          "not 1 entry 'models': upstreams are asked which models they have\n");
+          "setting models of 1 entry '': upstreams are asked which models they have\n");
 }
 
 static void test_keyfile__channels_of_one_api(void **state)
@@ -225,8 +229,8 @@ static void test_keyfile__tables_of_channels(void **state)
           "line 4: http://localhost:11434|k3 '' off\n"
           "not line 5 'openai': it is no Ollama channel\n"
           "not line 6 'rubbish': it is no row of this table\n"
-          "not 1 entry 'models': upstreams are asked which models they have\n"
-          "not 1 entry 'weight': every ready key gets the same share\n");
+          "setting models of 1 entry '': upstreams are asked which models they have\n"
+          "setting weight of 1 entry '': every ready key gets the same share\n");
     check(STR("id;type;key;base_url\n1;30;k;http://h\n"), KEYFILE_ONE_API,
           "line 2: http://h|k ''\n");
 }
@@ -243,7 +247,7 @@ static void test_keyfile__plain_tables(void **state)
           "line 5: http://gpu| 'gpu'\n"
           "not line 6 'none': it has no key\n"
           "not line 7 'bad': the key holds a blank\n"
-          "not 1 entry 'tags': keys have no tags\n");
+          "setting tags of 1 entry '': keys have no tags\n");
     check(STR("[{\"key\":\"k1\",\"base_url\":\"http://h\",\"enabled\":false},{\"name\":\"n\"},3]"),
           KEYFILE_TABLE,
           "[0]: http://h|k1 '' off\nnot [1] 'n': it has no key\nnot [2] '': it has no key\n");
