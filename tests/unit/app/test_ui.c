@@ -37,19 +37,19 @@ static void test_ui__places_are_one_page_and_nothing_else_is(void **state)
         str path;
         bool found;
     } cases[] = {
-        {STR_C("/admin"),                  true },
-        {STR_C("/admin/keys"),             true },
-        {STR_C("/admin/keys/17"),          true },
-        {STR_C("/admin/log/9"),            true },
-        {STR_C("/admin/chat"),             true },
-        {STR_C("/admin/settings"),         true },
-        {STR_C("/admin/keysx"),            false},
-        {STR_C("/admin/api/keys"),         false},
-        {STR_C("/admin/login"),            false},
-        {STR_C("/adminkeys"),              false},
-        {STR_C("/admin/assets/"),          false},
+        {STR_C("/admin"),                   true },
+        {STR_C("/admin/keys"),              true },
+        {STR_C("/admin/keys/17"),           true },
+        {STR_C("/admin/log/9"),             true },
+        {STR_C("/admin/chat"),              true },
+        {STR_C("/admin/settings"),          true },
+        {STR_C("/admin/keysx"),             false},
+        {STR_C("/admin/api/keys"),          false},
+        {STR_C("/admin/login"),             false},
+        {STR_C("/adminkeys"),               false},
+        {STR_C("/admin/assets/"),           false},
         {STR_C("/admin/assets/nothing.js"), false},
-        {STR_C("/"),                       false},
+        {STR_C("/"),                        false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct ui_wish wish = {.accept_encoding = STR("")};
@@ -65,16 +65,16 @@ static void test_ui__gzip_goes_to_those_who_take_it(void **state)
         str accept;
         bool gzip;
     } cases[] = {
-        {STR_C(""),                      false},
-        {STR_C("gzip"),                  true },
-        {STR_C("GZip"),                  true },
-        {STR_C("br, gzip;q=0.5"),        true },
-        {STR_C("deflate , gzip ; q=1"),  true },
-        {STR_C("gzip;q=0"),              false},
-        {STR_C("gzip; q=0.000"),         false},
-        {STR_C("gzip;q=0.001"),          true },
-        {STR_C("gzipx, xgzip"),          false},
-        {STR_C("identity"),              false},
+        {STR_C(""),                     false},
+        {STR_C("gzip"),                 true },
+        {STR_C("GZip"),                 true },
+        {STR_C("br, gzip;q=0.5"),       true },
+        {STR_C("deflate , gzip ; q=1"), true },
+        {STR_C("gzip;q=0"),             false},
+        {STR_C("gzip; q=0.000"),        false},
+        {STR_C("gzip;q=0.001"),         true },
+        {STR_C("gzipx, xgzip"),         false},
+        {STR_C("identity"),             false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct ui_answer a = ask(STR("/admin"), cases[i].accept, STR(""));
@@ -95,6 +95,7 @@ static void test_ui__a_known_copy_is_not_sent_again(void **state)
     char weak[128];
     int n = snprintf(many, sizeof(many), "\"other\", %.*s", STR_ARG(tag));
     int m = snprintf(weak, sizeof(weak), "W/%.*s", STR_ARG(tag));
+    // clang-format off
     const struct {
         str if_none_match;
         int status;
@@ -104,9 +105,10 @@ static void test_ui__a_known_copy_is_not_sent_again(void **state)
         {str_of(weak, (size_t)m),        304},
         {STR("*"),                       304},
         {STR("\"other\""),               200},
-        {field(&packed, STR("ETag")),    200}, // other bytes
+        {field(&packed, STR("ETag")), 200},
         {str_head(tag, tag.len - 1),     200},
     };
+    // clang-format on
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct ui_answer a = ask(STR("/admin"), STR(""), cases[i].if_none_match);
         assert_int_equal(a.status, cases[i].status);
