@@ -1,7 +1,6 @@
 #include "app/ui.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 // The page writes text as text nodes alone, so nothing may ever become a script: no inline script
 // or style, no markup from a string (Trusted Types without a policy), no other host, no frame.
@@ -113,8 +112,7 @@ bool ui_find(str path, const struct ui_wish *wish, struct ui_answer *ret)
     bool gzip = takes_gzip(wish->accept_encoding);
     *ret = (struct ui_answer){.status = 200};
     // The two forms are different bytes, so they have different tags.
-    int n = snprintf(ret->etag, sizeof(ret->etag), "\"%s%s\"", file->hash, gzip ? "-gz" : "");
-    str etag = str_of(ret->etag, (size_t)n);
+    str etag = str_z(gzip ? file->gzip_tag : file->tag);
 
     add(ret, STR("ETag"), etag);
     add(ret, STR("Vary"), STR("Accept-Encoding"));

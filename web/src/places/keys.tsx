@@ -73,6 +73,7 @@ export function Keys() {
   if (rows.total === 0 && !filtered && !rows.error) {
     return (
       <main class="place">
+        <h1 class="offscreen">{tr("keys")}</h1>
         <Empty title={tr("noKeysTitle")}>
           <p>{now?.upstream.kind === "local" && now.upstream.up
             ? tr("noKeysLocal", now.upstream.url ?? "")
@@ -289,9 +290,9 @@ function Row(props: {
         {hostOf(key.baseUrl)}
         {key.account && <span class="faint"> {key.account}</span>}
       </div>
-      <div role="cell" class="c-why" title={whyOf(key)}>{whyOf(key)}</div>
+      <div role="cell" class="c-why" title={whyOf(key)}>{props.narrow ? narrowLine(key) : whyOf(key)}</div>
       <div role="cell" class="c-num">
-        {num(key.totalRequests)}<span class="narrow-only-inline"> {tr("requestsWord", key.totalRequests)}</span>
+        {num(key.totalRequests)}
       </div>
       <div role="cell" class="c-num c-failed">
         {key.totalRequests > 0 ? percent(key.failedRequests, key.totalRequests) : ""}
@@ -299,6 +300,11 @@ function Row(props: {
       <div role="cell" class="c-used"><Ago at={key.lastUsed} /></div>
     </div>
   );
+}
+
+/** A phone's second line: why, or else where and how much. */
+function narrowLine(key: Key): string {
+  return whyOf(key) || `${hostOf(key.baseUrl)} · ${num(key.totalRequests)} ${tr("requestsWord", key.totalRequests)}`;
 }
 
 function openOnClick(event: MouseEvent, key: Key): void {

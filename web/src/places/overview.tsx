@@ -223,6 +223,7 @@ function Charts({ series }: { series: Series }) {
   const requests = sum(series.requests);
   const errors = sum(series.errors);
   const p95 = last(series.p95);
+  if (requests === 0) return <p class="faint">{tr("noTrafficYet")}</p>;
   return (
     <>
       <div class="charts">
@@ -247,7 +248,7 @@ function Charts({ series }: { series: Series }) {
             { label: tr("tokensOut"), values: series.tokensOut, color: "--accent", fill: true, format: num },
           ]} />
       </div>
-      {requests === 0 ? <p class="faint center">{tr("noTrafficYet")}</p> : <Top series={series} />}
+      <Top series={series} />
     </>
   );
 }
