@@ -26,6 +26,8 @@
 
 struct store;
 
+#define STORE_FILE "ollama2openai.db" // in DATA_DIR
+
 struct store_options {
     str dir;      // DATA_DIR; made (0700) if it is not there
     str key_file; // KEY_FILE; made (0600) if neither it nor the database is there

@@ -225,6 +225,28 @@ def test_body_limit_of_small_routes(admin_server):
         error(response)
 
 
+@pytest.mark.parametrize("size, headers, status", [
+    (70000, {}, 413), (10, {"Content-Encoding": "gzip"}, 415)], ids=str)
+def test_a_body_refused_while_the_password_is_checked(start_server, size, headers, status):
+    server = start_server(ADMIN_PASSWORD=PASSWORD)
+    for password, later in (("wrong", 401), (PASSWORD, 200)):
+        sent = {**bearer(password), **headers}
+        with raw.Client(server.port) as client:
+            client.try_send(build("POST", "/admin/api/keys", b"x" * size, sent))
+            assert client.read_response().status == status
+        assert Script(server, password)("GET", "/session").status == later
+
+
+def test_a_wrong_password_ends_a_request_whose_body_is_slow(start_server):
+    server = start_server(ADMIN_PASSWORD=PASSWORD)
+    data = build("POST", "/admin/api/keys", b'{"key":"sk-1"}', bearer("wrong"))
+    with raw.Client(server.port) as client:
+        client.send(data[:-5])
+        assert client.read_response().status == 401
+        client.try_send(data[-5:])
+    assert Script(server).ok("GET", "/keys")["total"] == 0
+
+
 # ---- the built-in password ----
 
 LOOPBACK = [

@@ -90,9 +90,15 @@ def test_what_goes_in_comes_out(binary, tmp_path):
 
 
 def test_a_file_is_never_written_over(binary, tmp_path):
+    run(binary, tmp_path, "--import", write_keys(tmp_path, "a"))
     (tmp_path / "out.txt").write_text("mine")
     assert "out.txt" in refused(binary, tmp_path, "--export", tmp_path / "out.txt")
     assert (tmp_path / "out.txt").read_text() == "mine"
+
+
+def test_an_export_makes_no_database(binary, tmp_path):
+    assert "there is no database" in refused(binary, tmp_path, "--export", tmp_path / "out.txt")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [["--import"], ["--export"], ["--import", "a", "b"]])
@@ -221,7 +227,8 @@ def test_the_first_start_takes_the_older_programs_keys(binary, tmp_path, start_s
 def test_an_import_that_is_killed_is_there_or_not(binary, tmp_path):
     """Killed anywhere, an import has happened whole or not at all, and the file is sound."""
     n = 3000
-    have = 0
+    have = 1
+    run(binary, tmp_path, "--import", write_keys(tmp_path, "a"))
     for cycle in range(KILLS):
         keys = write_keys(tmp_path, (f"{cycle}-{i}" for i in range(n)))
         env = conftest.clean_environment(DATA_DIR=tmp_path / "data")
@@ -289,6 +296,8 @@ def test_states_outlive_a_kill(tmp_path, start_server, new_upstream):
         assert raw.chat(server).status == 200
     before = keys(script)
     assert before["limited"]["status"] == "cooling" and before["refused"]["status"] == "dead"
+    for state in ("cooling", "dead"):
+        assert len(server.wait_log(rf"event=key_moved key=\d+ .*to={state} ")) == 1
     script.ok("GET", "/stats")  # has what changed written first, as the next second would
     server.process.kill()
     server.process.wait()
