@@ -464,7 +464,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     judge_host(p, h, verdict, trial, counted, now_ms);
     if (k != NULL)
         count_use(p, k, verdict, now_ms);
-    if (marks) {
+    if (k != NULL && marks) {
         mark_key(p, k, hash, verdict, trial, now_ms);
         brake_note_mark(p, k, moves);
     }

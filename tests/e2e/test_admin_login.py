@@ -135,6 +135,15 @@ def test_new_password_by_sighup_ends_sessions(start_server):
     assert login(server, "another password").status == 200
 
 
+def test_log_says_once_that_a_login_came_unencrypted(start_server):
+    server = start_server(ADMIN_PASSWORD=PASSWORD)
+    assert login(server).status == 200  # from this machine: nothing to say
+    for _ in range(2):
+        assert login(server, headers={"X-Forwarded-For": "203.0.113.1"}).status == 200
+    server.wait_log("event=admin_login", count=3)
+    assert server.output.count("event=admin_not_encrypted") == 1
+
+
 # ---- what a browser may send ----
 
 

@@ -209,7 +209,7 @@ static void test_hasher__queue_is_bounded(void **state)
     assert_int_equal(hasher_new(&h, NULL), ERR_OK);
     pthread_mutex_lock(&g.lock); // no password is set, so that a check costs nothing
     size_t taken = 0;
-    while (taken < 2 * HASHER_QUEUE_MAX && hasher_check(h, digest, on_done, &g))
+    while (taken < 2 * (size_t)HASHER_QUEUE_MAX && hasher_check(h, digest, on_done, &g))
         taken++;
     pthread_mutex_unlock(&g.lock);
     assert_in_range(taken, HASHER_QUEUE_MAX, HASHER_QUEUE_MAX + 1); // one may be under way

@@ -31,7 +31,7 @@ static void pass_from(struct throttle *t, const char *address, uint64_t now_ms)
     throttle_passed(t, (const struct sockaddr *)&addr, now_ms);
 }
 
-#define MINUTE 60000
+#define MINUTE ((uint64_t)60000)
 
 /* Tries that far apart leave the shared budget full: what is seen is the address's own wait. */
 #define APART ((uint64_t)MINUTE)
