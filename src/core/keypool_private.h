@@ -18,6 +18,7 @@
 #define CORE_KEYPOOL_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/crypto.h"
@@ -171,6 +172,7 @@ struct host {
     uint32_t connect_failures; // in a row
     uint32_t doublings;
     uint64_t until_ms;
+    int64_t since_ms; // wall clock: when it began to cool, or to be used again; 0: never cooled
     str reason;
 
     struct verdict_note notes[BRAKE_VERDICTS];
@@ -228,6 +230,7 @@ struct account {
 struct keypool {
     pthread_mutex_t mutex;
     struct keypool_options options;
+    _Atomic uint64_t version; // rises with each change that people see; read without the mutex
     uint64_t random;
     int64_t wall_offset_ms; // wall clock less monotonic clock
     unsigned char hash_key[CRYPTO_HASH_KEY_BYTES];
@@ -357,6 +360,13 @@ static inline void key_changed(struct keypool *p, const struct key *k)
 {
     if (!k->fallback && !k->gone)
         ready_set_insert(&p->changed, k->slot);
+}
+
+/* To be called under the mutex by whatever changes what people see of keys and hosts. */
+static inline void pool_changed(struct keypool *p)
+{
+    uint64_t version = atomic_load_explicit(&p->version, memory_order_relaxed);
+    atomic_store_explicit(&p->version, version + 1, memory_order_relaxed);
 }
 
 /* Cools a host, or cools it longer. */

@@ -54,15 +54,6 @@ void tally_free(struct tally *t)
     free(t);
 }
 
-/* FNV-1a. Whoever chooses names to collide gets a walk over `max` entries, and no more. */
-static uint32_t hash_of(str name)
-{
-    uint32_t h = 2166136261U;
-    for (size_t i = 0; i < name.len; i++)
-        h = (h ^ (unsigned char)name.p[i]) * 16777619U;
-    return h;
-}
-
 static struct entry *entry_new(struct table *table, str name, uint32_t hash)
 {
     struct entry *e = &table->entries[table->n++];
@@ -76,7 +67,8 @@ static struct entry *find(struct tally *t, struct table *table, str name)
 {
     if (name.len == 0)
         return &table->entries[t->max];
-    uint32_t hash = hash_of(name);
+    // Whoever chooses names to collide gets a walk over `max` entries, and no more.
+    uint32_t hash = (uint32_t)str_hash(name);
     size_t at = hash & t->mask;
     for (; table->places[at] != 0; at = (at + 1) & t->mask) {
         struct entry *e = &table->entries[table->places[at] - 1];
