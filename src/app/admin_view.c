@@ -10,11 +10,16 @@ str key_shown_id(const struct key_view *view, char out[24])
     return str_of(out, (size_t)n);
 }
 
+str source_show(enum cool_source source)
+{
+    if (source == COOL_NONE)
+        return STR("");
+    return source == COOL_STATED ? STR("stated") : STR("guessed");
+}
+
 static str shown_source(const struct key_view *view)
 {
-    if (view->state != KEY_IS_COOLING || view->source == COOL_NONE)
-        return STR("");
-    return view->source == COOL_STATED ? STR("stated") : STR("guessed");
+    return view->state == KEY_IS_COOLING ? source_show(view->source) : STR("");
 }
 
 void key_show(const struct key_view *view, struct key_shown *ret)
@@ -52,6 +57,33 @@ struct admin_summary summary_show(struct keypool *p, uint64_t now_ms)
                                   .disabled = s.by_state[KEY_IS_DISABLED],
                                   .requests = s.requests,
                                   .tokens = s.tokens};
+}
+
+struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES])
+{
+    return (struct admin_key_counts){.ready = by_state[KEY_IS_READY],
+                                     .cooling = by_state[KEY_IS_COOLING],
+                                     .dead = by_state[KEY_IS_DEAD],
+                                     .disabled = by_state[KEY_IS_DISABLED]};
+}
+
+/* Keys that are ready show as cooling while their host cools. */
+struct admin_host host_show(const struct host_view *view)
+{
+    struct admin_host host = {.host = view->base_url,
+                              .keyed = view->keyed,
+                              .states = states_show(view->by_state),
+                              .cooling = view->cooling,
+                              .cause = str_z(key_cause_name(view->cause)),
+                              .reason = view->reason,
+                              .until_ms = view->until_ms,
+                              .since_ms = view->since_ms,
+                              .models = -1};
+    if (view->cooling) {
+        host.states.cooling += host.states.ready;
+        host.states.ready = 0;
+    }
+    return host;
 }
 
 struct key_filter filter_of(const struct admin_filter *filter)

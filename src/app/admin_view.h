@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "codec/admin_answer.h"
+#include "codec/admin_feed.h"
 #include "codec/admin_request.h"
 #include "core/key_list.h"
 #include "core/keypool.h"
@@ -30,6 +31,15 @@ void key_show(const struct key_view *view, struct key_shown *ret);
 str key_shown_id(const struct key_view *view, char out[24]);
 
 struct admin_summary summary_show(struct keypool *p, uint64_t now_ms);
+
+/* A host as it shows, but for its models; borrows from the view. */
+struct admin_host host_show(const struct host_view *view);
+
+/* Keys by state. */
+struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES]);
+
+/* "stated", "guessed" or empty: where the end of a cooling comes from. */
+str source_show(enum cool_source source);
 
 struct key_filter filter_of(const struct admin_filter *filter);
 
