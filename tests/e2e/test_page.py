@@ -8,12 +8,14 @@ program in test_walk.
 import json
 import pathlib
 import subprocess
+import time
 
 import pytest
 
+import answers
 import node_clients
 import raw
-from admin import PASSWORD
+from admin import PASSWORD, Script
 from conftest import TREE
 
 FOLDER = TREE / "tests/page"
@@ -74,6 +76,24 @@ def test_behaviour(dist):
 
 def test_text_of_others(dist):
     run("hostile.mjs", dist)
+
+
+def test_text_of_others_in_the_program(start_server, new_upstream):
+    """Names that people gave, and a model's name from a hostile upstream, in the program's page."""
+    evil = "<svg/onload=alert(1)>"
+    upstream = new_upstream()
+    listing = {"models": [{"name": evil, "model": evil, "modified_at": "2026-01-01T00:00:00Z"}]}
+    upstream.route("/api/tags", answers.whole(200, listing))
+    server = start_server(upstream, ADMIN_PASSWORD=PASSWORD)
+    script = Script(server)
+    key = script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-evil-0000000000000001"})["key"]
+    script.ok("PATCH", f"/keys/{key['id']}", {"name": evil})
+    deadline = time.monotonic() + 10
+    while not raw.get(server, "/v1/models").json()["data"]:
+        assert time.monotonic() < deadline, "the program lists no model"
+        time.sleep(0.02)
+    run("look.mjs", json.dumps({
+        "url": server.url, "password": PASSWORD, "places": [["/keys", evil], ["/chat", evil]]}))
 
 
 @pytest.mark.slow
