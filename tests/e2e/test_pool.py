@@ -1,6 +1,7 @@
 """Which key a request gets, and what keys and hosts have been through shows in the next choice."""
 
 import collections
+import json
 import os
 import threading
 import time
@@ -90,6 +91,60 @@ def test_the_list_is_one_list_of_all_hosts(start_pool, new_upstream):
     for name in ("m", "M", "m:latest"):
         got = raw.get(server, f"/v1/models/{name}").json()
         assert got == {**models[shared], "id": name}
+
+
+def test_a_model_that_is_in_no_list_is_asked_of_every_host(start_pool, new_upstream):
+    """One that some host can show is there, wherever the question begins; 404 only if none can."""
+    places = [new_upstream() for _ in range(3)]
+    shown = whole(200, {"details": {}, "capabilities": ["completion"]})
+
+    def show(conn, request):
+        name = json.loads(request.body)["model"]
+        here = conn.upstream is places[2] and name.startswith("cloud")
+        (shown if here else answers.error(404, f"model '{name}' not found"))(conn, request)
+    for place in places:
+        place.route("/api/tags", tags("m"))
+        place.route("/api/show", show)
+    server = start_pool([line for place in places for line in keyed(place, "a", "b")],
+                        HEALTH_CHECK_INTERVAL=0, WORKERS=1)
+    for n in range(6):
+        response = raw.get(server, f"/v1/models/cloud-{n}")
+        assert response.status == 200 and response.json()["id"] == f"cloud-{n}"
+    assert outcome(raw.get(server, "/v1/models/nowhere")) == (404, "model_not_found")
+    asked = collections.Counter(
+        r.conn.upstream.port for place in places for r in place.requests
+        if r.target == "/api/show" and json.loads(r.body)["model"] == "nowhere")
+    assert asked == {place.port: 1 for place in places}
+
+
+@pytest.mark.parametrize("fault, expected", [
+    (answers.error(500, "boom"), (500, None)),
+    (whole(200, b"<html>", "text/html"), (502, "bad_upstream_response")),
+    (steps(RESET), (502, "bad_upstream_response")),
+    (answers.error(404, "model not found"), (404, "model_not_found")),
+], ids=["500", "html", "reset", "404"])
+def test_a_host_that_cannot_say_is_no_host_that_says_no(start_pool, new_upstream, fault, expected):
+    """Whichever is asked first, a model is missing only if each host said that it is."""
+    one, two = new_upstream(), new_upstream()
+    one.route("/api/show", answers.error(404, "model not found"))
+    two.route("/api/show", fault)
+    server = start_pool(keyed(one, "a") + keyed(two, "b"), HEALTH_CHECK_INTERVAL=0, WORKERS=1)
+    for n in range(4):
+        assert outcome(raw.get(server, f"/v1/models/nope-{n}")) == expected
+        for place in (one, two):
+            assert len([r for r in place.requests if r.target == "/api/show"]) >= n + 1
+
+
+def test_what_a_model_can_do_is_asked_of_every_host(start_pool, new_upstream):
+    """The first answer counts, and `think` is left out by it."""
+    one, two = new_upstream(), new_upstream()
+    one.route("/api/show", answers.error(404, "model not found"))
+    two.route("/api/show", whole(200, {"details": {}, "capabilities": ["completion"]}))
+    server = start_pool(keyed(one, "a") + keyed(two, "b"), HEALTH_CHECK_INTERVAL=0, WORKERS=1)
+    for n in range(4):
+        assert raw.chat(server, model=f"cloud-{n}", think=True).status == 200
+    for request in one.chats() + two.chats():
+        assert "think" not in json.loads(request.body)
 
 
 def test_lists_are_asked_with_a_key(start_pool, new_upstream):
