@@ -192,10 +192,10 @@ def test_a_host_that_hangs_holds_no_list_up(start_pool, new_upstream):
     server = start_pool([slow.url, good.url], HEALTH_CHECK_INTERVAL=0)
     began = time.monotonic()
     assert [m["id"] for m in raw.get(server, "/v1/models").json()["data"]] == ["m"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.5, "not the wait for a first list"
     began = time.monotonic()
     assert raw.get(server, "/v1/models/m").status == 200
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
 
 
 def test_a_key_that_a_model_refuses_serves_others(start_pool, new_upstream):
