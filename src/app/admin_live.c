@@ -21,6 +21,7 @@ struct admin_listener {
     struct buf last; // fields of the last tick that was sent
     uint64_t sent_ms;
     bool log;
+    bool over;       // its answer was ended; it goes once that is sent
     uint64_t log_id; // the newest entry that it has
 };
 
@@ -81,12 +82,22 @@ static void add_log(struct admin_listener *l, struct buf *out)
     buf_release(&entries);
 }
 
+/* Its memory goes, now or soon. */
+static void end(struct admin_listener *l)
+{
+    if (l->over)
+        return;
+    l->over = true;
+    loop_timer_cancel(worker_of(l)->loop, &l->timer);
+    exchange_finish(l->call->r->x);
+}
+
 static void on_timer(void *arg)
 {
     struct admin_listener *l = arg;
     struct exchange *x = l->call->r->x;
     if (!admin_auth_knows(admin_of(l->call)->auth, call_credential(l->call))) {
-        exchange_finish(x); // frees the listener, now or soon
+        end(l);
         return;
     }
     loop_timer_set(worker_of(l)->loop, &l->timer, ADMIN_LIVE_MS);
@@ -110,7 +121,7 @@ static void begin(struct admin_call *c)
     call_begin(c, 200, &extras);
 }
 
-static void listen(struct admin_call *c, bool log)
+static void start(struct admin_call *c, bool log)
 {
     struct admin *admin = admin_of(c);
     struct admin_listener *l = xcalloc(1, sizeof(*l));
@@ -157,7 +168,7 @@ void admin_live(struct admin_call *c)
     } else if (!take_place(admin_of(c))) {
         refuse(c, STR("too many pages listen already; close one"));
     } else {
-        listen(c, log);
+        start(c, log);
     }
 }
 
@@ -178,6 +189,6 @@ void admin_live_drain(struct worker *w)
     while (at != &w->listeners) {
         struct admin_listener *l = list_entry(at, struct admin_listener, link);
         at = at->next;
-        exchange_finish(l->call->r->x);
+        end(l);
     }
 }
