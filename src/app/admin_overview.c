@@ -228,8 +228,6 @@ static void overview(struct admin_work *w)
     uint64_t keys = o.states.ready + o.states.cooling + o.states.dead + o.states.disabled;
     put_upstream(w, &facts, keys, &o);
     put_security(w, &o);
-    if (o.n_problems > 0) // which the feed will know of within a second
-        o.well_since_ms = 0;
     admin_put_overview(&w->out, &o);
     free(s.keys);
     free(w->arg);
