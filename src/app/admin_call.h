@@ -125,6 +125,7 @@ admin_handler admin_keys_add, admin_keys_batch; // admin_import.c
 admin_handler admin_keys_bulk;                  // admin_bulk.c
 admin_handler admin_keys_export, admin_backup;  // admin_export.c
 admin_handler admin_stats;                      // admin_stats.c
+admin_handler admin_series;                     // admin_series.c
 admin_handler admin_job_get, admin_job_delete;  // admin_jobs.c
 
 admin_handler admin_keys_check, admin_key_check; // admin_check.c

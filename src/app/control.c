@@ -228,7 +228,10 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
         c->program.keypool = keeper_pool(c->program.keeper);
     if (e == ERR_OK)
         keypool_set_fallback(c->program.keypool, upstream_url(config), clock_mono_ms());
-    return e == ERR_OK ? keeper_start(c->program.keeper, info) : e;
+    if (e != ERR_OK)
+        return e;
+    c->program.feed = feed_new(&c->program, c->program.keeper);
+    return keeper_start(c->program.keeper, info);
 }
 
 /* After the workers have ended, or before they began. */
@@ -241,6 +244,7 @@ static void control_release(struct control *c)
     admin_free(c->program.admin);
     free(c->workers);
     free(c->threads);
+    feed_free(c->program.feed);
     keeper_close(c->program.keeper); // leases were given back with their requests
     catalog_free(c->program.catalog);
     snapshot_release(c->snapshot);

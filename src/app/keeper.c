@@ -75,7 +75,11 @@ void keeper_stop(struct keeper *k)
     if (k == NULL || k->store == NULL)
         return;
     store_stop(k->store);
-    if (keeper_flush(k, &info) != ERR_OK)
+    enum err e = keeper_flush(k, &info);
+    if (e == ERR_OK && k->on_second != NULL)
+        e = k->on_second(k->on_second_arg, true, &info);
+    k->on_second = NULL; // what it reads is about to go
+    if (e != ERR_OK)
         log_error("store_failed", LOG_STR("why", str_z(info.text)));
 }
 
@@ -91,6 +95,17 @@ void keeper_close(struct keeper *k)
     free(k->flushes);
     pthread_mutex_destroy(&k->mutex);
     free(k);
+}
+
+void keeper_on_second(struct keeper *k, keeper_second_fn *fn, void *arg)
+{
+    k->on_second = fn;
+    k->on_second_arg = arg;
+}
+
+str keeper_trouble(const struct keeper *k)
+{
+    return k->failed > 0 ? str_z(k->trouble.text) : STR("");
 }
 
 struct keypool *keeper_pool(struct keeper *k)

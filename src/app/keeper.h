@@ -40,6 +40,16 @@ MUST_CHECK enum err keeper_open(const struct config *config, struct keeper **ret
 /* Starts the store's thread. */
 MUST_CHECK enum err keeper_start(struct keeper *k, struct err_info *info);
 
+/*
+ * Has fn(arg, …) called each second on the store's thread, and a last time (`last`) by the first
+ * keeper_stop(). What it cannot write is told as the keeper's own. Before keeper_start().
+ */
+typedef enum err keeper_second_fn(void *arg, bool last, struct err_info *info);
+void keeper_on_second(struct keeper *k, keeper_second_fn *fn, void *arg);
+
+/* Why nothing can be written now, in a job; empty: it can. */
+str keeper_trouble(const struct keeper *k);
+
 /* Runs the jobs that wait, writes what is left, and ends the thread. Accepts NULL, and twice. */
 void keeper_stop(struct keeper *k);
 

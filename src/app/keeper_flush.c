@@ -209,6 +209,12 @@ void keeper_tick(struct store *s, void *arg)
     enum err e = keeper_flush(k, &info);
     if (e == ERR_OK)
         e = trim(k, &info);
+    if (k->on_second != NULL) { // counts what there is, whatever becomes of the disk
+        struct err_info why = {0};
+        enum err second = k->on_second(k->on_second_arg, false, e == ERR_OK ? &info : &why);
+        e = e == ERR_OK ? second : e;
+    }
+    k->trouble = info;
     if (e != ERR_OK && k->failed++ == 0)
         log_error("store_failed", LOG_STR("why", str_z(info.text)));
     if (e == ERR_OK && k->failed > 0) {

@@ -28,6 +28,9 @@ struct keeper {
     struct list taken;           // moves out of the queue: logged, not yet written
     int64_t trimmed_day;         // on which old rows were removed last
     uint64_t failed;             // ticks that could not write, in a row
+    struct err_info trouble;     // why, the last time
+    keeper_second_fn *on_second;
+    void *on_second_arg;
 
     // under the mutex
     pthread_mutex_t mutex;

@@ -272,6 +272,14 @@ static struct attempts *attempts_new(uint32_t max_retries)
     return a;
 }
 
+/* Whether the host or the key was to blame, and not the request or a model that is not there. */
+static bool is_fault(const struct verdict *v)
+{
+    bool key =
+        v->key != KEY_NO_VERDICT && v->key != KEY_MODEL_REFUSED && v->key != KEY_MODEL_SIGNIN;
+    return key || v->host == HOST_NO_CONNECT || v->host == HOST_AT_FAULT || v->error.status >= 500;
+}
+
 void relay_judge(struct relay *r, const struct attempt *attempt)
 {
     struct verdict verdict;
@@ -282,6 +290,7 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
         verdict.error.param = str_z(r->dialect->input_param);
     r->req->why = verdict.name;
     metrics_attempt(&r->worker->metrics, verdict.name);
+    feed_note_attempt(&r->worker->feed, r->lease.host, is_fault(&verdict));
     uint64_t took_ms = now_ms_of(r) - r->began_ms;
     str path = entry_of(r, verdict.name, entry);
     report_failure(r, attempt, &verdict);
@@ -305,8 +314,11 @@ void relay_attempt_succeeded(struct relay *r, const struct native *native)
     struct metrics *m = &r->worker->metrics;
     uint64_t tokens = native->prompt_tokens + native->answer_tokens;
     metrics_attempt(m, "ok");
+    feed_note_attempt(&r->worker->feed, r->lease.host, false);
     metrics_count_add(&m->prompt_tokens, native->prompt_tokens);
     metrics_count_add(&m->answer_tokens, native->answer_tokens);
+    r->req->tokens_in = native->prompt_tokens;
+    r->req->tokens_out = native->answer_tokens;
     if (!r->useful)
         relay_settle(r);
     r->req->why = NULL; // what earlier attempts came to is over

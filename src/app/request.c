@@ -312,11 +312,39 @@ static void count(const struct request *r, int status, enum exchange_end how)
                     exchange_age_ms(r->x));
 }
 
+/* Errors of ours and of upstreams, and 429; also those that came when the head was sent already. */
+static bool has_failed(const struct request *r, int status, enum exchange_end how)
+{
+    if (status >= 500 || status == 429)
+        return true;
+    return status == 200 && (how == EXCHANGE_CUT || (how == EXCHANGE_SENT && r->why != NULL));
+}
+
+static bool is_served(enum route route)
+{
+    return route >= ROUTE_CHAT && route <= ROUTE_MODEL;
+}
+
+static void count_served(const struct request *r, int status, enum exchange_end how)
+{
+    struct metrics *m = &r->worker->metrics;
+    struct feed_request request = {.model = r->model,
+                                   .status = status,
+                                   .end = end_word(r, how),
+                                   .failed = has_failed(r, status, how),
+                                   .tokens = r->tokens_in + r->tokens_out};
+    metrics_count_add(&m->served, 1);
+    metrics_count_add(&m->failed, request.failed);
+    feed_note_request(&r->worker->feed, &request);
+}
+
 void request_log(const struct request *r, enum exchange_end how)
 {
     // A caller who left before an answer began is logged as nginx's users know it.
     int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
     count(r, status, how);
+    if (is_served(r->route))
+        count_served(r, status, how);
     log_info("request", LOG_STR("id", r->id),
              LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
              LOG_STR("method", http1_method_name(r->method)),

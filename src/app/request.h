@@ -44,9 +44,11 @@ struct request {
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers
     str attempts;              // owned: X-Attempts of the answer; p NULL: none
-    uint64_t first_ms;         // when the first useful thing was there; UINT64_MAX: none yet
-    bool streaming;            // a stream of events has begun
-    int upstream_status;       // of the last attempt; 0: none
+    uint64_t tokens_in;        // as the upstream counted them; 0: it did not
+    uint64_t tokens_out;
+    uint64_t first_ms;   // when the first useful thing was there; UINT64_MAX: none yet
+    bool streaming;      // a stream of events has begun
+    int upstream_status; // of the last attempt; 0: none
     enum route route;
     enum http1_method method;
     bool by_admin;                         // a caller of /v1 with an admin session

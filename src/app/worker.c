@@ -98,6 +98,7 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     struct worker *w = xcalloc(1, sizeof(*w));
     w->program = program;
     w->snapshot = snapshot_acquire(snapshot);
+    feed_shard_init(&w->feed);
     w->loop = loop_new();
     w->client = client_new(w->loop, &snapshot->client);
     arena_init_kept(&w->scratch, SCRATCH_BUDGET_BYTES, SCRATCH_KEPT_BYTES);
@@ -140,6 +141,7 @@ void worker_free(struct worker *w)
     loop_free(w->loop);
     arena_release(&w->scratch);
     buf_release(&w->out);
+    feed_shard_release(&w->feed);
     snapshot_release(w->snapshot);
     free(w);
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "app/catalog.h"
+#include "app/feed.h"
 #include "app/snapshot.h"
 #include "app/upstream.h"
 #include "base/arena.h"
@@ -34,6 +35,7 @@ struct program {
     struct upstream upstream;
     struct admin *admin;
     struct keeper *keeper;
+    struct feed *feed;       // owned
     struct keypool *keypool; // the keeper's
     struct catalog *catalog; // owned
     uint64_t started_ms;     // monotonic
@@ -51,6 +53,7 @@ struct worker {
     void (*on_ended)(struct worker *w); // called on the worker's thread, last of all
 
     struct metrics metrics; // written by this worker's thread, read by any
+    struct feed_shard feed; // the same, under its mutex
 
     // this worker's thread only
     struct snapshot *snapshot; // a counted reference

@@ -478,6 +478,29 @@ enum err admin_read_batch_query(struct arena *a, str query, struct admin_batch_q
     return ERR_OK;
 }
 
+enum err admin_read_series_query(struct arena *a, str query, str *ret_range, struct err_info *info)
+{
+    static const struct field fields[] = {
+        {.name = STR_C("range"), .max = 20},
+    };
+    return read_query(a, query, fields, COUNT_OF(fields), ret_range, info);
+}
+
+enum err admin_read_live_query(struct arena *a, str query, bool *ret_log, struct err_info *info)
+{
+    static const struct field fields[] = {
+        {.name = STR_C("log"), .max = 20},
+    };
+    str v[COUNT_OF(fields)];
+    uint64_t log = 0;
+    enum err e = read_query(a, query, fields, COUNT_OF(fields), v, info);
+    if (e == ERR_OK)
+        e = read_number(v[0], STR("log"), 0, 1, &log, info);
+    if (e == ERR_OK)
+        *ret_log = log == 1;
+    return e;
+}
+
 enum err admin_read_no_query(str query, struct err_info *info)
 {
     struct arena none;

@@ -163,6 +163,14 @@ struct admin_batch_query {
 MUST_CHECK enum err admin_read_batch_query(struct arena *a, str query,
                                            struct admin_batch_query *ret, struct err_info *info);
 
+/* range: the word alone; empty if it was left out. */
+MUST_CHECK enum err admin_read_series_query(struct arena *a, str query, str *ret_range,
+                                            struct err_info *info);
+
+/* log (1 or 0) */
+MUST_CHECK enum err admin_read_live_query(struct arena *a, str query, bool *ret_log,
+                                          struct err_info *info);
+
 /* Of routes that take no query. */
 MUST_CHECK enum err admin_read_no_query(str query, struct err_info *info);
 

@@ -287,6 +287,9 @@ struct key_summary {
     uint64_t tokens;
 };
 
+/* A number that rises whenever a key or host changes its state, is added or deleted. */
+uint64_t keypool_version(const struct keypool *p);
+
 /* O(hosts). */
 void keypool_summary(struct keypool *p, uint64_t now_ms, struct key_summary *ret);
 
@@ -338,6 +341,7 @@ struct host_view {
     bool cooling;
     enum key_cause cause;
     int64_t until_ms;
+    int64_t since_ms; // wall clock: since when it cools, or does not any more; 0: it never did
     str reason;
     bool models_known;
     bool failed_last; // the last attempt there failed

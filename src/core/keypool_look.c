@@ -4,6 +4,11 @@
 
 /* ---- sums ---- */
 
+uint64_t keypool_version(const struct keypool *p)
+{
+    return atomic_load_explicit(&p->version, memory_order_relaxed);
+}
+
 void keypool_summary(struct keypool *p, uint64_t now_ms, struct key_summary *ret)
 {
     (void)now_ms;
@@ -163,6 +168,7 @@ static void view_host(const struct keypool *p, const struct host *h, const struc
         .cooling = h->cooling,
         .cause = h->cooling ? (enum key_cause)h->cause : CAUSE_NONE,
         .until_ms = h->cooling ? wall_of(p, h->until_ms) : 0,
+        .since_ms = h->since_ms,
         .reason = h->reason,
         .models_known = h->models_known,
         .failed_last = h->failed_last,

@@ -18,6 +18,7 @@
 #define CORE_KEYPOOL_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/crypto.h"
@@ -173,6 +174,7 @@ struct host {
     uint32_t doublings;
     uint64_t until_ms;
     uint64_t trial_ms; // since then a request tries the host, or a cooling key of it; 0: none does
+    int64_t since_ms;  // wall clock: when it began to cool, or to be used again; 0: never cooled
     str reason;
 
     struct verdict_note notes[BRAKE_VERDICTS];
@@ -230,6 +232,7 @@ struct account {
 struct keypool {
     pthread_mutex_t mutex;
     struct keypool_options options;
+    _Atomic uint64_t version; // rises with each change that people see; read without the mutex
     uint64_t random;
     int64_t wall_offset_ms; // wall clock less monotonic clock
     unsigned char hash_key[CRYPTO_HASH_KEY_BYTES];
@@ -359,6 +362,13 @@ static inline void key_changed(struct keypool *p, const struct key *k)
 {
     if (!k->fallback && !k->gone)
         ready_set_insert(&p->changed, k->slot);
+}
+
+/* To be called under the mutex by whatever changes what people see of keys and hosts. */
+static inline void pool_changed(struct keypool *p)
+{
+    uint64_t version = atomic_load_explicit(&p->version, memory_order_relaxed);
+    atomic_store_explicit(&p->version, version + 1, memory_order_relaxed);
 }
 
 /* Cools a host, or cools it longer. */

@@ -58,6 +58,7 @@ static void enter_ready(struct keypool *p, struct host *h, struct key *k)
 void key_enter(struct keypool *p, struct key *k)
 {
     struct host *h = host_of(p, k);
+    pool_changed(p);
     if (!k->fallback)
         h->by_state[shown_state(k)]++;
     if (!k->enabled)
@@ -79,6 +80,7 @@ void key_enter(struct keypool *p, struct key *k)
 void key_leave(struct keypool *p, struct key *k)
 {
     struct host *h = host_of(p, k);
+    pool_changed(p);
     if (!k->fallback)
         h->by_state[shown_state(k)]--;
     if (!k->enabled)
@@ -161,9 +163,10 @@ bool host_is_local_fallback(const struct keypool *p, const struct host *h)
             str_eq(h->url.host, STR("localhost")));
 }
 
-static void tell_host(const struct keypool *p, const struct host *h, enum key_state from,
+static void tell_host(struct keypool *p, const struct host *h, enum key_state from,
                       enum key_cause cause, str reason, uint64_t now_ms)
 {
+    pool_changed(p);
     tell(p, &(struct key_move){
                 .host = h->base_url,
                 .from = from,
@@ -183,6 +186,8 @@ void host_cool(struct keypool *p, struct host *h, enum key_cause cause, str reas
         ms = LOCAL_LOOK_MS;
     if (h->doublings < 32)
         h->doublings++;
+    if (!h->cooling)
+        h->since_ms = wall_of(p, now_ms);
     h->cooling = true;
     h->cause = (uint8_t)cause;
     h->until_ms = now_ms + ms;
@@ -194,6 +199,7 @@ void host_back(struct keypool *p, struct host *h, enum key_cause cause, const ch
                uint64_t now_ms)
 {
     h->cooling = false;
+    h->since_ms = wall_of(p, now_ms);
     h->doublings = 0;
     h->connect_failures = 0;
     h->n_notes = 0;

@@ -103,6 +103,8 @@ void metrics_add(struct metrics *sum, const struct metrics *from)
     add_count(&sum->answer_tokens, &from->answer_tokens);
     add_count(&sum->open_requests, &from->open_requests);
     add_count(&sum->open_streams, &from->open_streams);
+    add_count(&sum->served, &from->served);
+    add_count(&sum->failed, &from->failed);
     for (size_t i = 0; i < METRICS_VERDICTS_MAX; i++) {
         const char *name = atomic_load_explicit(&from->verdicts[i].name, memory_order_acquire);
         if (name == NULL)

@@ -55,6 +55,8 @@ struct metrics {
     metrics_count answer_tokens;
     metrics_count open_requests;
     metrics_count open_streams;
+    metrics_count served; // requests of OpenAI's routes that have ended
+    metrics_count failed; // those of them that are shown as errors
     struct metrics_verdict verdicts[METRICS_VERDICTS_MAX];
 };
 

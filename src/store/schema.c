@@ -61,7 +61,33 @@ static const char STEP_1[] =
     ") STRICT;"
     "CREATE INDEX moves_of ON moves (key_id, host, id);";
 
-static const char *const STEPS[] = {STEP_1};
+/*
+ * What was counted, by time: a row for each minute, hour and day (`grain`) in which there was
+ * something, and beside it the names there was most of. Sums of a minute are added to all three.
+ */
+static const char STEP_2[] =
+    "CREATE TABLE series ("
+    "  grain INTEGER NOT NULL,"
+    "  at_s INTEGER NOT NULL," // its beginning, since 1970-01-01 UTC
+    "  requests INTEGER NOT NULL,"
+    "  errors INTEGER NOT NULL,"
+    "  tokens_in INTEGER NOT NULL,"
+    "  tokens_out INTEGER NOT NULL,"
+    "  first BLOB NOT NULL," // counts of the buckets of times, 8 bytes each, low ones first
+    "  PRIMARY KEY (grain, at_s)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tops ("
+    "  grain INTEGER NOT NULL,"
+    "  at_s INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL,"
+    "  name TEXT NOT NULL," // empty: all others
+    "  requests INTEGER NOT NULL,"
+    "  errors INTEGER NOT NULL,"
+    "  tokens INTEGER NOT NULL,"
+    "  PRIMARY KEY (grain, at_s, kind, name)"
+    ") STRICT, WITHOUT ROWID;";
+
+static const char *const STEPS[] = {STEP_1, STEP_2};
 
 _Static_assert(COUNT_OF(STEPS) == SCHEMA_VERSION, "a step for each version");
 

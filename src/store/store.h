@@ -23,6 +23,8 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "core/keypool.h"
+#include "core/series.h"
+#include "core/tally.h"
 
 struct store;
 
@@ -160,6 +162,42 @@ MUST_CHECK enum err store_write_moves(struct store *s, const struct key_move *mo
 MUST_CHECK enum err store_read_moves(struct store *s, uint64_t key_id, str host,
                                      void (*fn)(void *arg, const struct key_move *move), void *arg,
                                      struct err_info *info);
+
+/* ---- what was counted, by time ---- */
+
+enum {
+    STORE_MINUTES_KEPT_S = 2 * 86400,
+    STORE_HOURS_KEPT_S = 31 * 86400,
+    STORE_SERIES_DAYS_KEPT_S = 400 * 86400,
+    STORE_MINUTE_TOPS_KEPT_S = 2 * 3600, // names; those of hours as long as the hours
+    STORE_TOPS_MAX = 50,                 // names of one kind in one step; the rest is one row
+};
+
+/*
+ * Adds what was counted in the minute that begins at `at_s`, and the names there was most of, to
+ * that minute, its hour and its day: all or none.
+ */
+MUST_CHECK enum err store_add_series(struct store *s, int64_t at_s,
+                                     const struct series_counts *counts,
+                                     const struct tally_row *rows, size_t n, struct err_info *info);
+
+/* Reads the steps from `from_s` on, in order; there is none where nothing was counted. */
+MUST_CHECK enum err store_read_series(struct store *s, enum series_grain grain, int64_t from_s,
+                                      void (*fn)(void *arg, int64_t at_s,
+                                                 const struct series_counts *counts),
+                                      void *arg, struct err_info *info);
+
+/*
+ * Reads the names of a kind with the most requests since `from_s`, at most `max`, most first; the
+ * row of all others has its place among them. Of minutes or hours.
+ */
+MUST_CHECK enum err store_read_tops(struct store *s, enum series_grain grain, int64_t from_s,
+                                    enum tally_kind kind, size_t max,
+                                    void (*fn)(void *arg, const struct tally_row *row), void *arg,
+                                    struct err_info *info);
+
+/* Forgets what is older than is kept; once an hour is enough. */
+MUST_CHECK enum err store_trim_series(struct store *s, int64_t now_s, struct err_info *info);
 
 /* ---- the whole ---- */
 

@@ -48,6 +48,30 @@ static const char *const SQL[SQL_STATEMENTS] = {
     // Rows stand in order of time: the first that is young enough ends the search.
     [SQL_TRIM_MOVES] = "DELETE FROM moves WHERE id < coalesce((SELECT id FROM moves WHERE "
                        "at_ms >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)",
+    [SQL_READ_SERIES_STEP] = "SELECT at_s, requests, errors, tokens_in, tokens_out, first "
+                             "FROM series WHERE grain = ?1 AND at_s = ?2",
+    [SQL_WRITE_SERIES] = "INSERT OR REPLACE INTO series VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_READ_SERIES] = "SELECT at_s, requests, errors, tokens_in, tokens_out, first "
+                        "FROM series WHERE grain = ?1 AND at_s >= ?2 ORDER BY at_s",
+    [SQL_TRIM_SERIES] = "DELETE FROM series WHERE grain = ?1 AND at_s < ?2",
+    [SQL_WRITE_TOP] = "INSERT INTO tops VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE "
+                      "SET requests = requests + excluded.requests, "
+                      "errors = errors + excluded.errors, tokens = tokens + excluded.tokens",
+    // Two statements that name the same rows: those after the ?4 with the most requests.
+    [SQL_FOLD_TOPS] =
+        "INSERT INTO tops SELECT ?1, ?2, ?3, '', sum(requests), sum(errors), sum(tokens) FROM "
+        "(SELECT * FROM tops WHERE grain = ?1 AND at_s = ?2 AND kind = ?3 AND name <> '' "
+        "ORDER BY requests DESC, name LIMIT -1 OFFSET ?4) GROUP BY kind "
+        "ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, "
+        "errors = errors + excluded.errors, tokens = tokens + excluded.tokens",
+    [SQL_DROP_FOLDED] =
+        "DELETE FROM tops WHERE grain = ?1 AND at_s = ?2 AND kind = ?3 AND name IN "
+        "(SELECT name FROM tops WHERE grain = ?1 AND at_s = ?2 AND kind = ?3 AND name <> '' "
+        "ORDER BY requests DESC, name LIMIT -1 OFFSET ?4)",
+    [SQL_READ_TOPS] = "SELECT name, sum(requests), sum(errors), sum(tokens) FROM tops "
+                      "WHERE grain = ?1 AND at_s >= ?2 AND kind = ?3 "
+                      "GROUP BY name ORDER BY 2 DESC, name LIMIT ?4",
+    [SQL_TRIM_TOPS] = "DELETE FROM tops WHERE grain = ?1 AND at_s < ?2",
 };
 
 enum err store_prepare(struct store *s, struct err_info *info)
