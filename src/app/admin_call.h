@@ -136,6 +136,7 @@ admin_handler admin_keys_list, admin_keys_patch, admin_keys_toggle, // admin_key
 admin_handler admin_keys_add, admin_keys_batch; // admin_import.c
 admin_handler admin_keys_bulk;                  // admin_bulk.c
 admin_handler admin_keys_export, admin_backup;  // admin_export.c
+admin_handler admin_log_list, admin_log_one;    // admin_log.c
 admin_handler admin_stats;                      // admin_stats.c
 admin_handler admin_overview;                   // admin_overview.c
 admin_handler admin_live;                       // admin_live.c
