@@ -76,7 +76,7 @@ files.forEach((f, i) => {
   if (f.path.endsWith(".js")) script += gzip.length;
   arrays += array(`PLAIN_${i}`, f.bytes) + array(`GZIP_${i}`, gzip);
   table +=
-    `    {"${f.path}", "${f.type}", "${hash(f.bytes)}", ${f.hashed}, ` +
+    `    {"${f.path}", "${f.type}", "\\"${hash(f.bytes)}\\"", "\\"${hash(f.bytes)}-gz\\"", ${f.hashed}, ` +
     `PLAIN_${i}, sizeof(PLAIN_${i}), GZIP_${i}, sizeof(GZIP_${i})},\n`;
   writeFileSync(join(dist, f.hashed ? basename(f.path) : "index.html"), f.bytes);
 });

@@ -15,6 +15,7 @@
 #include "base/xalloc.h"
 #include "codec/admin_request.h"
 #include "core/auth.h"
+#include "net/budget.h"
 
 #define NONE  ((size_t)0)
 #define SMALL ((size_t)64 << 10)
@@ -285,13 +286,14 @@ static void on_bearer_checked(void *arg, bool right, uint64_t generation)
 {
     struct admin_call *c = arg;
     c->try = NULL;
+    if (right)
+        admin_auth_adopt(admin_of(c)->auth, generation, call_credential(c));
     log_info("admin_password", LOG_STR("id", c->r->id),
              LOG_STR("result", right ? STR("right") : STR("wrong")));
     if (!right) {
         refuse_credential(c, "wrong_password");
         return;
     }
-    admin_auth_adopt(admin_of(c)->auth, generation, call_credential(c));
     if (c->whole)
         dispatch(c);
 }
@@ -376,8 +378,13 @@ static bool judge_place(struct admin_call *c)
     return false;
 }
 
-static bool judge_body(struct admin_call *c)
+static bool judge_body(struct admin_call *c, size_t max)
 {
+    if (max > SMALL && budget_is_short()) {
+        struct admin_extras extras = {.retry_after_s = 1};
+        call_refuse_with(c, 503, STR("this server is busy; try again soon"), &extras);
+        return false;
+    }
     str encoding = http1_find(exchange_message(c->r->x), STR("content-encoding"));
     if (encoding.len == 0 || str_ieq(encoding, STR("identity")))
         return true;
@@ -408,16 +415,16 @@ void admin_on_head(struct request *r, str path)
         refuse_path(c, path);
         return;
     }
-    if (judge_body(c))
-        exchange_allow_body(r->x,
-                            c->row != NULL && c->row->body_max > 0 ? c->row->body_max : SMALL);
+    size_t max = c->row != NULL && c->row->body_max > 0 ? c->row->body_max : SMALL;
+    if (judge_body(c, max))
+        exchange_allow_body(r->x, max);
 }
 
 void admin_on_request(struct request *r)
 {
     struct admin_call *c = r->admin;
     c->whole = true;
-    if (c->try == NULL)
+    if (c->try == NULL && !exchange_begun(r->x))
         dispatch(c);
 }
 

@@ -1,5 +1,6 @@
 #include "app/admin_call.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,7 @@ static const char *action_name(enum admin_action action)
                                                      [ADMIN_CHECK] = "check",
                                                      [ADMIN_RESET] = "reset",
                                                      [ADMIN_DELETE] = "delete"};
+    assert(action < ADMIN_ACTIONS);
     return names[action];
 }
 

@@ -20,7 +20,9 @@ struct import {
     struct key_spec *specs; // one more is allocated than is used: see add_local_server()
     size_t n;
     size_t cap;
+    size_t *lines; // of each, for a dry run; 0: it has none
     bool *duplicates;
+    struct admin_batch_query query;
     int64_t now_wall_ms;
     struct admin_batch_answer answer;
 };
@@ -143,6 +145,7 @@ void admin_keys_add(struct admin_call *c)
 static void import_release(struct import *im)
 {
     free(im->specs);
+    free(im->lines);
     free(im->duplicates);
     admin_batch_release(&im->answer);
 }
@@ -155,7 +158,9 @@ static bool take_key(void *arg, const struct keyfile_key *key)
     if (im->n + 1 >= im->cap) {
         im->cap = im->cap > 0 ? 2 * im->cap : 256;
         im->specs = xrealloc(im->specs, im->cap * sizeof(*im->specs));
+        im->lines = xrealloc(im->lines, im->cap * sizeof(*im->lines));
     }
+    im->lines[im->n] = key->line;
     im->specs[im->n++] = (struct key_spec){
         .secret = arena_copy(a, key->key),
         .base_url = key->base_url,
@@ -209,7 +214,8 @@ static void put_known(void *arg, const struct key_view *view)
 }
 
 /* A key that a dry run would add, or of which one before it in the same run is a duplicate. */
-static void put_spec(struct admin_batch_answer *answer, const struct key_spec *spec, bool known)
+static void put_spec(struct admin_batch_answer *answer, const struct key_spec *spec, size_t line,
+                     bool known)
 {
     struct key_shown shown;
     struct key_view view = {.secret = spec->secret,
@@ -221,6 +227,7 @@ static void put_spec(struct admin_batch_answer *answer, const struct key_spec *s
                             .life = spec->life};
     key_show(&view, &shown);
     shown.key.id = STR("");
+    shown.key.line = line;
     if (known)
         admin_batch_duplicate(answer, &shown.key);
     else
@@ -239,19 +246,29 @@ static void put_verdict(struct import *im, size_t i, uint64_t now_ms)
         admin_batch_added(answer, NULL);
     else if (spec->id == 0 || !keypool_look(work_pool(im->w), spec->id, now_ms,
                                             known ? put_known : put_added, answer))
-        put_spec(answer, spec, known);
+        put_spec(answer, spec, im->lines[i], known);
 }
 
 /* Adds what was read (a dry run only asks), and says of each line what became of it. */
-static enum err add_all(struct import *im, bool dry_run, struct err_info *info)
+static enum err add_all(struct import *im, struct err_info *info)
 {
     struct admin_work *w = im->w;
+    bool dry_run = im->query.dry_run;
     if (im->n == 0)
         return ERR_OK;
     size_t n = dry_run ? im->n : add_local_server(w, im->specs, im->n);
     im->duplicates = xcalloc(n, sizeof(*im->duplicates));
-    enum err e = keeper_add(w->program->keeper, im->specs, n,
-                            dry_run ? KEEPER_DRY_RUN : KEEPER_BATCH, im->duplicates, info);
+    struct keeper *k = w->program->keeper;
+    enum err e = ERR_OK;
+    uint64_t batch;
+    if (dry_run)
+        e = keeper_add(k, im->specs, n, KEEPER_DRY_RUN, im->duplicates, info);
+    else if (im->query.import.len == 0)
+        e = keeper_add(k, im->specs, n, KEEPER_BATCH, im->duplicates, info);
+    else if (str_to_u64(im->query.import, &batch) && batch < INT64_MAX)
+        e = keeper_add_to_batch(k, im->specs, n, batch, im->duplicates, info);
+    else
+        e = err_set(info, ERR_SYNTAX, "'import' is no import's id");
     if (e != ERR_OK)
         return e;
     uint64_t now_ms = clock_mono_ms();
@@ -263,6 +280,8 @@ static enum err add_all(struct import *im, bool dry_run, struct err_info *info)
 /* The id of the import: that of the first key it added; empty: there is none. */
 static str import_id(const struct import *im, char out[24])
 {
+    if (im->query.import.len > 0)
+        return im->query.import; // a further piece of that one
     for (size_t i = 0; i < im->n; i++) {
         if (im->duplicates[i])
             continue;
@@ -276,20 +295,19 @@ static enum err import(struct import *im, struct err_info *info)
 {
     struct admin_work *w = im->w;
     struct admin_batch batch;
-    struct admin_batch_query query;
     char id[24];
-    enum err e = admin_read_batch_query(&w->arena, w->query, &query, info);
+    enum err e = admin_read_batch_query(&w->arena, w->query, &im->query, info);
     if (e == ERR_OK)
         e = admin_read_batch(&w->arena, w->body.p, w->body.len, &batch, info);
     if (e == ERR_OK)
         e = read_text(im, &batch, info);
     if (e == ERR_OK)
-        e = add_all(im, query.dry_run, info);
+        e = add_all(im, info);
     if (e != ERR_OK)
         return e;
-    str import = query.dry_run ? STR("") : import_id(im, id);
-    admin_batch_end(&im->answer, import, query.dry_run, &w->out);
-    if (!query.dry_run)
+    bool dry_run = im->query.dry_run;
+    admin_batch_end(&im->answer, dry_run ? STR("") : import_id(im, id), dry_run, &w->out);
+    if (!dry_run)
         log_info("keys_imported", LOG_INT("added", im->answer.n_added),
                  LOG_INT("duplicates", im->answer.n_duplicates),
                  LOG_INT("errors", im->answer.n_errors));

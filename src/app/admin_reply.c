@@ -58,6 +58,9 @@ void call_reply(struct admin_call *c, int status, str body, const struct admin_e
 {
     struct reply reply;
     char seconds[12] = "";
+    // The server itself may have refused the body while the password was being checked.
+    if (exchange_begun(c->r->x))
+        return;
     fill(&reply, c, status, extras, seconds);
     request_reply(c->r, status, reply.fields, reply.n, body);
 }

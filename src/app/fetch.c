@@ -10,7 +10,6 @@
 #include "codec/ollama_line.h"
 #include "net/budget.h"
 
-#define FETCH_VERDICT_BYTES ((size_t)64 << 10)
 
 struct fetch {
     struct worker *worker;
@@ -57,13 +56,9 @@ void fetch_give_back(struct worker *w, const struct config *config, struct lease
     if (lease->fallback)
         (void)upstream_note(&w->program->upstream, config, unreachable, now_ms);
     if (unreachable) {
-        struct verdict verdict;
-        struct attempt attempt = {.how = result->how, .detail = result->detail};
-        struct arena arena;
-        arena_init(&arena, FETCH_VERDICT_BYTES);
-        classify(&arena, &attempt, &verdict);
-        keypool_report_failure(pool, lease, STR(""), &verdict, now_ms);
-        arena_release(&arena);
+        // A question of ours is no use of the key: it is told as a probe, which counts no request.
+        str why = result->detail.len > 0 ? result->detail : STR("it cannot be reached");
+        keypool_report_probe(pool, lease, PROBE_FAILED, why, now_ms);
     } else {
         keypool_release(pool, lease, now_ms);
     }

@@ -105,9 +105,10 @@ void hasher_free(struct hasher *h)
     pthread_cond_signal(&h->wake);
     pthread_mutex_unlock(&h->lock);
     pthread_join(h->thread, NULL);
-    while (!list_empty(&h->jobs)) {
-        struct job *job = list_entry(h->jobs.next, struct job, link);
-        list_remove(&job->link);
+    struct list *l = h->jobs.next;
+    while (l != &h->jobs) {
+        struct job *job = list_entry(l, struct job, link);
+        l = l->next;
         if (job->done != NULL)
             job->done(job->arg, false);
         job_free(job);

@@ -188,8 +188,11 @@ void health_start(struct worker *w)
 
 void health_stop(struct worker *w)
 {
-    while (!list_empty(&w->checks))
-        health_check_cancel(list_entry(w->checks.next, struct health_check, link));
+    struct list *next;
+    for (struct list *l = w->checks.next; l != &w->checks; l = next) {
+        next = l->next;
+        health_check_cancel(list_entry(l, struct health_check, link));
+    }
     if (w->health == NULL)
         return;
     loop_timer_cancel(w->loop, &w->health->timer);

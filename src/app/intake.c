@@ -41,15 +41,13 @@ struct intake {
     struct arena texts; // of specs
     size_t skipped;
     int64_t now_ms;
-    intake_skip_fn *on_skip;
-    void *arg;
+    const struct intake_sink *sink;
 };
 
-static void intake_init(struct intake *in, const struct config *config, intake_skip_fn *on_skip,
-                        void *arg)
+static void intake_init(struct intake *in, const struct config *config,
+                        const struct intake_sink *sink)
 {
-    *in = (struct intake){
-        .config = config, .on_skip = on_skip, .arg = arg, .now_ms = clock_wall_ms()};
+    *in = (struct intake){.config = config, .sink = sink, .now_ms = clock_wall_ms()};
     arena_init(&in->texts, INTAKE_FILE_MAX * ARENA_PER_BYTE);
 }
 
@@ -89,7 +87,7 @@ static bool on_skip(void *arg, const struct keyfile_skip *skip)
 {
     struct intake *in = arg;
     in->skipped += !skip->setting;
-    in->on_skip(in->arg, skip);
+    in->sink->on_skip(in->sink->arg, skip);
     return true;
 }
 
@@ -168,12 +166,12 @@ static enum err intake_commit(struct intake *in, struct keeper *k, size_t *ret_d
 }
 
 enum err intake_file(struct keeper *k, const struct config *config, const char *path,
-                     intake_skip_fn *skip, void *arg, struct intake_result *ret,
+                     const struct intake_sink *sink, struct intake_result *ret,
                      struct err_info *info)
 {
     struct intake in;
     struct intake_result result = {0};
-    intake_init(&in, config, skip, arg);
+    intake_init(&in, config, sink);
     enum err e = intake_read(&in, path, &result.format, info);
     if (e == ERR_OK)
         e = intake_commit(&in, k, &result.duplicates, info);
@@ -215,7 +213,7 @@ static enum err read_older(struct intake *in, struct older_file *f, struct err_i
     enum keyfile_format format;
     struct err_info why = {0};
     size_t before = in->n;
-    struct noting *noting = in->arg;
+    struct noting *noting = in->sink->arg;
     noting->file = f->name;
     enum err e = intake_read(in, f->path, &format, &why);
     if (e == ERR_NOT_FOUND)
@@ -250,15 +248,16 @@ static enum err take_over(struct keeper *k, const struct config *config, struct 
 {
     struct intake in;
     struct noting noting = {.notes = notes};
+    struct intake_sink sink = {.on_skip = note_skip, .arg = &noting};
     size_t duplicates;
     enum err e = ERR_OK;
-    intake_init(&in, config, note_skip, &noting);
+    intake_init(&in, config, &sink);
     for (size_t i = 0; i < n && e == ERR_OK; i++)
         e = read_older(&in, &files[i], info);
     if (e == ERR_OK)
         e = intake_commit(&in, k, &duplicates, info);
-    if (e == ERR_OK && in.skipped > NOTES_MAX)
-        buf_printf(notes, "and %zu more that were not taken\n", in.skipped - NOTES_MAX);
+    if (e == ERR_OK && noting.n > NOTES_MAX)
+        buf_printf(notes, "and %zu more that were not taken\n", noting.n - NOTES_MAX);
     for (size_t i = 0; i < n && e == ERR_OK; i++) {
         if (files[i].there && !files[i].kept)
             rename_older(&files[i], notes);

@@ -23,8 +23,11 @@ const char *intake_refusal(void *arg, const struct url *url);
 /* The base URL of keys that name none, in `a`. */
 str intake_default_url(struct arena *a, const struct config *config);
 
-/* Runs for each thing in the file that is not taken. */
-typedef void intake_skip_fn(void *arg, const struct keyfile_skip *skip);
+/* Who is told of each thing in a file that is not taken. */
+struct intake_sink {
+    void (*on_skip)(void *arg, const struct keyfile_skip *skip);
+    void *arg;
+};
 
 struct intake_result {
     enum keyfile_format format;
@@ -40,7 +43,7 @@ struct intake_result {
  * other                                 as keeper_add() has them; nothing was added
  */
 MUST_CHECK enum err intake_file(struct keeper *k, const struct config *config, const char *path,
-                                intake_skip_fn *on_skip, void *arg, struct intake_result *ret,
+                                const struct intake_sink *sink, struct intake_result *ret,
                                 struct err_info *info);
 
 /*

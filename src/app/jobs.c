@@ -48,8 +48,12 @@ void jobs_free(struct jobs *jobs)
     if (jobs == NULL)
         return;
     assert(jobs->n_running == 0);
-    while (!list_empty(&jobs->all))
-        drop_locked(list_entry(jobs->all.next, struct job, link));
+    struct list *l = jobs->all.next;
+    while (l != &jobs->all) {
+        struct job *job = list_entry(l, struct job, link);
+        l = l->next;
+        drop_locked(job);
+    }
     pthread_mutex_destroy(&jobs->lock);
     free(jobs);
 }

@@ -230,7 +230,7 @@ static enum err check_room(struct keeper *k, size_t n, struct err_info *info)
 }
 
 /* Stores the new ones among `specs` and puts them into the pool. */
-static enum err add_new(struct keeper *k, struct key_spec *specs, size_t n, bool batch,
+static enum err add_new(struct keeper *k, struct key_spec *specs, size_t n, uint64_t batch,
                         const bool *duplicates, struct err_info *info)
 {
     struct key_spec *fresh = xmalloc((n > 0 ? n : 1) * sizeof(*fresh));
@@ -252,19 +252,49 @@ static enum err add_new(struct keeper *k, struct key_spec *specs, size_t n, bool
     return e;
 }
 
-enum err keeper_add(struct keeper *k, struct key_spec *specs, size_t n, unsigned flags,
+/* What is to become of keys. */
+struct intent {
+    bool dry_run;
+    uint64_t batch; // as store_add_keys() has it
+};
+
+static enum err add(struct keeper *k, struct key_spec *specs, size_t n, struct intent intent,
                     bool *duplicates, struct err_info *info)
 {
     if (n > KEYPOOL_KEYS_MAX)
         return err_set(info, ERR_TOO_LARGE, "there would be more than %d keys", KEYPOOL_KEYS_MAX);
     uint32_t *firsts = xmalloc((n > 0 ? n : 1) * sizeof(*firsts));
     enum err e = sort_specs(k, specs, n, duplicates, firsts, info);
-    if (e == ERR_OK && (flags & KEEPER_DRY_RUN) == 0)
-        e = add_new(k, specs, n, (flags & KEEPER_BATCH) != 0, duplicates, info);
+    if (e == ERR_OK && !intent.dry_run)
+        e = add_new(k, specs, n, intent.batch, duplicates, info);
     for (size_t i = 0; i < n && e == ERR_OK; i++)
         specs[i].id = specs[firsts[i]].id;
     free(firsts);
     return e;
+}
+
+enum err keeper_add(struct keeper *k, struct key_spec *specs, size_t n, unsigned flags,
+                    bool *duplicates, struct err_info *info)
+{
+    struct intent intent = {.dry_run = (flags & KEEPER_DRY_RUN) != 0,
+                            .batch = (flags & KEEPER_BATCH) != 0 ? STORE_NEW_BATCH : 0};
+    return add(k, specs, n, intent, duplicates, info);
+}
+
+static void see_any(void *arg, uint64_t id)
+{
+    (void)id;
+    *(bool *)arg = true;
+}
+
+enum err keeper_add_to_batch(struct keeper *k, struct key_spec *specs, size_t n, uint64_t batch,
+                             bool *duplicates, struct err_info *info)
+{
+    bool any = false;
+    enum err e = store_read_batch(k->store, batch, see_any, &any, info);
+    if (e == ERR_OK && !any)
+        e = err_set(info, ERR_NOT_FOUND, "there is no such import");
+    return e == ERR_OK ? add(k, specs, n, (struct intent){.batch = batch}, duplicates, info) : e;
 }
 
 /* ---- changing ---- */

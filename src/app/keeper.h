@@ -77,6 +77,10 @@ enum {
 MUST_CHECK enum err keeper_add(struct keeper *k, struct key_spec *specs, size_t n, unsigned flags,
                                bool *duplicates, struct err_info *info);
 
+/* As that, into an import of which something is left. ERR_NOT_FOUND: there is none. */
+MUST_CHECK enum err keeper_add_to_batch(struct keeper *k, struct key_spec *specs, size_t n,
+                                        uint64_t batch, bool *duplicates, struct err_info *info);
+
 /* Takes keys away, in a job. Durable. Ids that are not there are passed over; all or none. */
 MUST_CHECK enum err keeper_remove(struct keeper *k, const uint64_t *ids, size_t n,
                                   size_t *ret_removed, struct err_info *info);

@@ -44,18 +44,18 @@ void keeper_on_move(void *arg, const struct key_move *move)
 
 static void drop_list(struct list *moves)
 {
-    while (!list_empty(moves)) {
-        struct keeper_move *m = list_entry(moves->next, struct keeper_move, link);
-        list_remove(&m->link);
-        free(m);
+    for (struct list *l = moves->next, *next; l != moves; l = next) {
+        next = l->next;
+        free(list_entry(l, struct keeper_move, link));
     }
+    list_init(moves);
 }
 
 void keeper_drop_moves(struct keeper *k)
 {
     drop_list(&k->moves);
     drop_list(&k->taken);
-    k->n_moves = k->n_taken = 0;
+    k->n_moves = 0;
 }
 
 static void log_move(const struct key_move *m)
@@ -73,7 +73,7 @@ static void log_move(const struct key_move *m)
         log_info("key_moved", id, host, from, to, cause, until, why);
 }
 
-/* Takes moves out of the queue; each is logged here, once, whatever becomes of the disk. */
+/* Takes all moves out of the queue; each is logged here, once, whatever becomes of the disk. */
 static void take_moves(struct keeper *k)
 {
     struct list fresh;
@@ -81,13 +81,11 @@ static void take_moves(struct keeper *k)
     pthread_mutex_lock(&k->mutex);
     uint64_t lost = k->n_lost;
     k->n_lost = 0;
-    size_t n = 0;
-    for (; n + k->n_taken < MOVES_MAX && !list_empty(&k->moves); n++) {
+    while (!list_empty(&k->moves)) {
         struct list *link = k->moves.next;
         list_remove(link);
         list_append(&fresh, link);
     }
-    k->n_moves -= n;
     pthread_mutex_unlock(&k->mutex);
 
     if (lost > 0)
@@ -96,28 +94,40 @@ static void take_moves(struct keeper *k)
         struct keeper_move *m = list_entry(fresh.next, struct keeper_move, link);
         list_remove(&m->link);
         list_append(&k->taken, &m->link);
-        k->n_taken++;
         log_move(&m->move);
     }
 }
 
-/* Writes a batch of moves, and keeps it if that fails. */
-static enum err write_moves(struct keeper *k, bool *ret_more, struct err_info *info)
+/* Frees the first `n` of those that were taken: they are written. */
+static void drop_taken(struct keeper *k, size_t n)
 {
-    take_moves(k);
-    *ret_more = k->n_taken == MOVES_MAX;
-    if (k->n_taken == 0)
-        return ERR_OK;
-    struct key_move *moves = xmalloc(k->n_taken * sizeof(*moves));
-    size_t n = 0;
-    for (struct list *l = k->taken.next; l != &k->taken; l = l->next)
-        moves[n++] = list_entry(l, struct keeper_move, link)->move;
-    enum err e = store_write_moves(k->store, moves, n, info);
-    free(moves);
-    if (e == ERR_OK) {
-        drop_list(&k->taken);
-        k->n_taken = 0;
+    struct list written;
+    list_init(&written);
+    for (size_t i = 0; i < n; i++) {
+        struct list *link = k->taken.next;
+        list_remove(link);
+        list_append(&written, link);
     }
+    drop_list(&written);
+    pthread_mutex_lock(&k->mutex);
+    k->n_moves -= n;
+    pthread_mutex_unlock(&k->mutex);
+}
+
+/* Writes what was taken, in batches, and keeps the batch that fails and those behind it. */
+static enum err write_moves(struct keeper *k, struct err_info *info)
+{
+    struct key_move *moves = xmalloc(MOVES_MAX * sizeof(*moves));
+    enum err e = ERR_OK;
+    while (e == ERR_OK && !list_empty(&k->taken)) {
+        size_t n = 0;
+        for (struct list *l = k->taken.next; l != &k->taken && n < MOVES_MAX; l = l->next)
+            moves[n++] = list_entry(l, struct keeper_move, link)->move;
+        e = store_write_moves(k->store, moves, n, info);
+        if (e == ERR_OK)
+            drop_taken(k, n);
+    }
+    free(moves);
     return e;
 }
 
@@ -185,12 +195,9 @@ static enum err trim(struct keeper *k, struct err_info *info)
 
 enum err keeper_flush(struct keeper *k, struct err_info *info)
 {
+    take_moves(k);
     enum err e = write_lives(k, info);
-    bool more = true;
-    while (e == ERR_OK && more) {
-        e = write_moves(k, &more, info);
-    }
-    return e;
+    return e == ERR_OK ? write_moves(k, info) : e;
 }
 
 void keeper_tick(struct store *s, void *arg)

@@ -25,18 +25,17 @@ struct keeper {
     struct arena texts;          // of `flushes`
     size_t n_flushes;            // not yet written
     int64_t flush_day;           // of the counts in `flushes`
-    struct list taken;           // moves out of the queue, not yet written
-    size_t n_taken;
-    int64_t trimmed_day;     // on which old rows were removed last
-    uint64_t failed;         // ticks that could not write, in a row
-    struct err_info trouble; // why, the last time
+    struct list taken;           // moves out of the queue: logged, not yet written
+    int64_t trimmed_day;         // on which old rows were removed last
+    uint64_t failed;             // ticks that could not write, in a row
+    struct err_info trouble;     // why, the last time
     keeper_second_fn *on_second;
     void *on_second_arg;
 
     // under the mutex
     pthread_mutex_t mutex;
     struct list moves;
-    size_t n_moves;
+    size_t n_moves;  // in `moves` and `taken`
     uint64_t n_lost; // moves for which there was no room
 };
 

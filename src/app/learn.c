@@ -100,14 +100,16 @@ static bool take_list(const struct ask *ask, struct arena *a, const struct fetch
         return false;
     }
     enum err e = ollama_tags_decode(a, result->body, &list, &info);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        // The pool first: who sees a model in the list may ask for it.
+        tell_pool(p->keypool, ask->lease.host, &list);
         e = catalog_publish(p->catalog, ask->lease.host, &list, now_ms_of(ask->worker));
+    }
     if (e != ERR_OK) {
         log_warn("models_not_understood", LOG_STR("host", ask->lease.url->authority),
                  LOG_STR("why", str_z(info.text)), LOG_INT("bytes", result->body.len));
         return false;
     }
-    tell_pool(p->keypool, ask->lease.host, &list);
     log_debug("models", LOG_STR("host", ask->lease.url->authority), LOG_INT("n", list.n));
     return true;
 }

@@ -116,19 +116,13 @@ static void send_no_upstream(struct request *r)
     struct program *p = r->worker->program;
     uint64_t now_ms = loop_now_ms(r->worker->loop);
     uint64_t wait_ms = 0;
-    struct key_search search = {0};
-    struct lease lease;
     struct arena arena;
     struct api_error error = upstream_none_error();
     arena_init(&arena, ERROR_ARENA_BYTES);
     if (!upstream_is_missing(&p->upstream, p->keypool, r->snapshot->config)) {
-        enum key_pick pick =
-            keypool_acquire(p->keypool, &search, STR(""), false, now_ms, &lease, &wait_ms);
-        if (pick == PICK_KEY) {
-            keypool_release(p->keypool, &lease, now_ms);
+        enum key_pick pick = keypool_ask(p->keypool, STR(""), now_ms, &wait_ms);
+        if (pick == PICK_KEY)
             pick = PICK_BUSY; // the host became ready this moment
-        }
-        key_search_release(&search);
         error = attempts_no_key_error(&arena, pick, wait_ms);
     }
     r->why = "no_upstream";

@@ -35,6 +35,7 @@ void relay_settle(struct relay *r)
 {
     relay_tell_attempt(r, "ok");
     r->useful = true;
+    keypool_note_answer(relay_keypool(r), &r->lease, loop_now_ms(relay_loop(r)));
     request_note_first(r->req);
     drop_search(r);
 }

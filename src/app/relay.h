@@ -6,8 +6,9 @@
  * that says so: an HTTP error as long as nothing was sent, an error event after that.
  *
  *   relay_start ──► WAITING ──► STREAMING ──► over
- *                      │   └──► GATHERING (a whole answer, or the body of an error) ──► over
- *                      └─ STREAM_START_TIMEOUT: status 200 and comments go out, the state stays
+ *                    ▲ │   └──► GATHERING (a whole answer, or the body of an error) ──► over
+ *                    │ └─ STREAM_START_TIMEOUT: status 200 and comments go out, the state stays
+ *                    └─ an attempt failed before a useful event went out: the next key
  *
  * The caller's side may end at any moment: then the upstream's connection is closed in the same
  * loop turn. When a stream is complete the rest of the upstream's answer (its last chunk) is read
@@ -17,7 +18,8 @@
  * until it is known whether the model can; one that cannot gets the request without that.
  *
  * Threads: the worker's.
- * Memory:  an open stream keeps this struct, the head of its chunks and the model's name.
+ * Memory:  an open stream keeps this struct, the head of its chunks and the model's name; until
+ *          its first useful event also the native request and what the search for a key has seen.
  */
 #ifndef APP_RELAY_H
 #define APP_RELAY_H

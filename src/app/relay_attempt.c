@@ -169,19 +169,6 @@ static void give_up(struct relay *r, struct api_error error)
     relay_fail_with(r, &error);
 }
 
-/* What the pool would give to a request that began now; the key is left alone. */
-static enum key_pick ask_pool(struct relay *r, uint64_t *ret_wait_ms)
-{
-    struct key_search search = {0};
-    struct lease lease;
-    enum key_pick pick = keypool_acquire(relay_keypool(r), &search, r->answer.head.model, false,
-                                         now_ms_of(r), &lease, ret_wait_ms);
-    if (pick == PICK_KEY)
-        keypool_release(relay_keypool(r), &lease, now_ms_of(r));
-    key_search_release(&search);
-    return pick;
-}
-
 static void end_search(struct relay *r)
 {
     uint64_t wait_ms = 0;
@@ -189,7 +176,7 @@ static void end_search(struct relay *r)
     struct arena *a = &r->worker->scratch;
     arena_reset(a);
     if (r->attempts->stop == ATTEMPTS_BOUNDS || r->attempts->stop == ATTEMPTS_NO_KEY)
-        pick = ask_pool(r, &wait_ms);
+        pick = keypool_ask(relay_keypool(r), r->answer.head.model, now_ms_of(r), &wait_ms);
     give_up(r, attempts_error(r->attempts, a, pick, wait_ms));
 }
 

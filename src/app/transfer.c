@@ -38,7 +38,8 @@ int transfer_import(const struct config *config, const char *path)
     struct intake_result result = {0};
     enum err e = keeper_open(config, &k, &info);
     if (e == ERR_OK)
-        e = intake_file(k, config, path, print_skip, NULL, &result, &info);
+        e = intake_file(k, config, path, &(struct intake_sink){.on_skip = print_skip}, &result,
+                        &info);
     keeper_close(k);
     if (e != ERR_OK)
         return complain(e, config, &info);
@@ -64,6 +65,18 @@ static bool put_keys(struct keypool *pool, struct buf *out, size_t *ret_n)
     return buf_ok(out);
 }
 
+/* An export of nothing is a wrong DATA_DIR rather than a wish, and must not make one. */
+static enum err check_there(const struct config *config, struct err_info *info)
+{
+    char path[4096];
+    int64_t size = 0;
+    (void)snprintf(path, sizeof(path), "%.*s/" STORE_FILE, STR_ARG(config->data_dir));
+    enum err e = files_look(path, &size, info);
+    if (e == ERR_OK && size == 0)
+        e = err_set(info, ERR_NOT_FOUND, "there is no database '%s'", path);
+    return e;
+}
+
 int transfer_export(const struct config *config, const char *path)
 {
     struct keeper *k = NULL;
@@ -71,7 +84,9 @@ int transfer_export(const struct config *config, const char *path)
     struct buf text;
     size_t n = 0;
     buf_init(&text, EXPORT_MAX);
-    enum err e = keeper_open(config, &k, &info);
+    enum err e = check_there(config, &info);
+    if (e == ERR_OK)
+        e = keeper_open(config, &k, &info);
     if (e == ERR_OK && !put_keys(keeper_pool(k), &text, &n))
         e = err_set(&info, ERR_TOO_LARGE, "the keys are more than %zu MiB", EXPORT_MAX >> 20);
     if (e == ERR_OK)

@@ -1,6 +1,6 @@
 #include "app/ui.h"
 
-#include <stdio.h>
+#include <assert.h>
 
 // The page writes text as text nodes alone, so nothing may ever become a script: no inline script
 // or style, no markup from a string (Trusted Types without a policy), no other host, no frame.
@@ -100,6 +100,7 @@ static bool matches(str list, str etag)
 
 static void add(struct ui_answer *a, str name, str value)
 {
+    assert(a->n_fields < UI_FIELDS_MAX);
     a->fields[a->n_fields++] = (struct http1_field){name, value};
 }
 
@@ -111,15 +112,14 @@ bool ui_find(str path, const struct ui_wish *wish, struct ui_answer *ret)
     bool gzip = takes_gzip(wish->accept_encoding);
     *ret = (struct ui_answer){.status = 200};
     // The two forms are different bytes, so they have different tags.
-    int n = snprintf(ret->etag, sizeof(ret->etag), "\"%s%s\"", file->hash, gzip ? "-gz" : "");
-    str etag = str_of(ret->etag, (size_t)n);
+    str etag = str_z(gzip ? file->gzip_tag : file->tag);
 
     add(ret, STR("ETag"), etag);
     add(ret, STR("Vary"), STR("Accept-Encoding"));
     add(ret, STR("Cache-Control"),
         file->hashed ? STR("public, max-age=31536000, immutable") : STR("no-cache"));
     for (size_t i = 0; i < UI_SECURITY_COUNT; i++)
-        ret->fields[ret->n_fields++] = UI_SECURITY_FIELDS[i];
+        add(ret, UI_SECURITY_FIELDS[i].name, UI_SECURITY_FIELDS[i].value);
     if (matches(wish->if_none_match, etag)) {
         ret->status = 304;
         return true;

@@ -22,8 +22,9 @@
 struct ui_file {
     const char *path; // "/admin/assets/app-4F2A9C01.js"
     const char *type; // Content-Type
-    const char *hash; // of the plain bytes
-    bool hashed;      // the name changes with the content
+    const char *tag;  // ETag of the plain bytes, in its quotes
+    const char *gzip_tag;
+    bool hashed; // the name changes with the content
     const unsigned char *plain;
     size_t plain_bytes;
     const unsigned char *gzip;
@@ -43,16 +44,14 @@ extern const size_t UI_SECURITY_COUNT;
 /* The further one that has its place in answers by TLS alone. */
 extern const struct http1_field UI_TLS_FIELD;
 
-#define UI_FIELDS_MAX 12
-#define UI_ETAG_BYTES 48
+#define UI_FIELDS_MAX 16
 
-/* An answer; its strings live as long as the program, `etag` as long as this struct. */
+/* An answer; its strings live as long as the program. */
 struct ui_answer {
     int status; // 200 or 304
     struct http1_field fields[UI_FIELDS_MAX];
     size_t n_fields;
     str body;
-    char etag[UI_ETAG_BYTES];
 };
 
 /* What the caller's head says about the copy it wants; empty where it says nothing. */

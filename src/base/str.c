@@ -3,11 +3,9 @@
 #include "base/lanes.h"
 
 /* Eight characters with ASCII capitals made small. */
-static inline uint64_t lower_word(const char *p)
+static inline uint64_t lower_word(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
     uint64_t low = word & ~tops;
     uint64_t from_a = low + ones * (0x80 - 'A'), above_z = low + ones * (0x7F - 'Z');
     return word | ((~word & (from_a ^ above_z) & tops) >> 2);
@@ -21,13 +19,16 @@ bool str_istarts(str s, str prefix)
         for (size_t i = 0; i < prefix.len; i += sizeof(uint64_t)) {
             // The last word may overlap the one before.
             size_t at = i + sizeof(uint64_t) <= prefix.len ? i : prefix.len - sizeof(uint64_t);
-            if (lower_word(s.p + at) != lower_word(prefix.p + at))
+            uint64_t a, b;
+            memcpy(&a, s.p + at, sizeof(a));
+            memcpy(&b, prefix.p + at, sizeof(b));
+            // Most text is written in one way: only what differs is folded.
+            if (a != b && lower_word(a) != lower_word(b))
                 return false;
         }
         return true;
     }
     for (size_t i = 0; i < prefix.len; i++) {
-        // Most text is written in one way: only what differs is folded.
         if (s.p[i] != prefix.p[i] && ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
             return false;
     }

@@ -79,6 +79,8 @@ void admin_put_key(struct buf *out, const struct admin_key *key)
     put_text_or_null(out, ",\"source\":", key->source);
     put_text_or_null(out, ",\"reason\":", key->reason);
     put_time(out, ",\"since\":", key->since_ms);
+    if (key->line > 0)
+        put_number(out, ",\"line\":", key->line);
     buf_append_char(out, '}');
 }
 

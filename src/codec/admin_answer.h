@@ -46,6 +46,7 @@ struct admin_key {
     str source;       // of a cooling: "stated", "guessed"; empty: null
     str reason;       // a sentence; empty: null
     int64_t since_ms; // when it came into its state
+    size_t line;      // of an import's dry run; 0: left out
 };
 
 struct admin_summary {

@@ -77,7 +77,7 @@ static void tell(struct keyfile *f, struct keyfile_key *key)
         f->stop = true;
 }
 
-void keyfile_take(struct keyfile *f, struct keyfile_key key, size_t line)
+void keyfile_take(struct keyfile *f, struct keyfile_key key)
 {
     char why[KEYTEXT_FAULT_BYTES];
     struct err_info info = {0};
@@ -87,20 +87,20 @@ void keyfile_take(struct keyfile *f, struct keyfile_key key, size_t line)
     const char *wrong = key.key.len > 0 ? keytext_key_fault(key.key) : NULL;
     if (wrong != NULL) {
         (void)snprintf(why, sizeof(why), "the key %s", wrong);
-        keyfile_skip(f, key.place, line, key.name, why);
+        keyfile_skip(f, key.place, key.line, key.name, why);
         return;
     }
     enum err e = keytext_walk_url(&f->urls, url, &key.base_url, &info);
     if (e == ERR_TOO_LARGE) {
         keyfile_fail(f, err_set(f->info, e, "%s", info.text));
     } else if (e != ERR_OK) {
-        keyfile_skip(f, key.place, line, key.name.len > 0 ? key.name : url, info.text);
+        keyfile_skip(f, key.place, key.line, key.name.len > 0 ? key.name : url, info.text);
     } else {
         tell(f, &key);
     }
 }
 
-void keyfile_take_text(struct keyfile *f, struct keyfile_key key, str text, size_t line)
+void keyfile_take_text(struct keyfile *f, struct keyfile_key key, str text)
 {
     struct keytext_item item;
     struct err_info info = {0};
@@ -110,7 +110,7 @@ void keyfile_take_text(struct keyfile *f, struct keyfile_key key, str text, size
     if (e == ERR_TOO_LARGE) {
         keyfile_fail(f, err_set(f->info, e, "%s", info.text));
     } else if (e != ERR_OK) {
-        keyfile_skip(f, key.place, line, text, info.text);
+        keyfile_skip(f, key.place, key.line, text, info.text);
     } else {
         key.key = item.key;
         key.base_url = item.base_url;
@@ -220,6 +220,7 @@ static void read_text(struct keyfile *f, str text)
             return;
         }
         struct keyfile_key key = {.place = keyfile_place(f, "line %zu", item.line),
+                                  .line = item.line,
                                   .key = item.key,
                                   .base_url = item.base_url,
                                   .enabled = true};
@@ -237,7 +238,7 @@ static void read_strings(struct keyfile *f, const struct json *list)
     for (size_t i = 0; !f->stop && json_next(&it, NULL, &v); i++) {
         struct keyfile_key key = {.place = keyfile_place(f, "[%zu]", i), .enabled = true};
         if (json_kind(v) == JSON_STRING)
-            keyfile_take_text(f, key, json_str(v), 0);
+            keyfile_take_text(f, key, json_str(v));
         else
             keyfile_skip(f, key.place, 0, (str){0}, "it is no string");
     }
@@ -310,7 +311,7 @@ static void read_older_keys(struct keyfile *f, const struct json *list)
         key.failures = count_of(json_get(v, STR("failedRequests")));
         key.tokens = count_of(json_get(v, STR("totalTokens")));
         keyfile_count_settings(f, v);
-        keyfile_take(f, key, 0);
+        keyfile_take(f, key);
     }
 }
 
@@ -331,7 +332,7 @@ static void read_older_channels(struct keyfile *f, const struct json *list)
         keyfile_count_settings(f, v);
         if (json_size(keys) == 0) { // a server without a key
             key.place = keyfile_place(f, "channels[%zu]", i);
-            keyfile_take(f, key, 0);
+            keyfile_take(f, key);
         }
         struct json_iter in = json_iter(keys);
         const struct json *secret;
@@ -339,7 +340,7 @@ static void read_older_channels(struct keyfile *f, const struct json *list)
             key.place = keyfile_place(f, "channels[%zu].keys[%zu]", i, k);
             key.key = json_str(secret);
             if (key.key.len > 0)
-                keyfile_take(f, key, 0);
+                keyfile_take(f, key);
             else
                 keyfile_skip(f, key.place, 0, key.name, "it has no key");
         }

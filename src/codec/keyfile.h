@@ -52,6 +52,7 @@ const char *keyfile_format_name(enum keyfile_format format);
 
 struct keyfile_key {
     str place;    // "line 7", "keys[3]", "channels[0].keys[1]"
+    size_t line;  // in texts and CSV; 0: the file has no lines that count
     str key;      // empty: a server without a key
     str base_url; // canonical
     str name;     // one line of UTF-8; empty: none
@@ -68,7 +69,7 @@ struct keyfile_key {
 
 struct keyfile_skip {
     str place;    // as above, or "weight of 12 entries"
-    size_t line;  // in texts and CSV; 0: the file has no lines that count
+    size_t line;  // as above
     bool setting; // of keys that were taken: no key is missing
     str what;     // the input or the field, cut short; it may be a secret, which is for the one who
                   // gave the file and not for logs. Empty: the place says it.

@@ -49,12 +49,12 @@ void keyfile_skip(struct keyfile *f, str place, size_t line, str what, const cha
 
 /*
  * Tells a key that was found, after its key, base URL (empty: the default, any form otherwise),
- * name and error were looked through. `line` as in struct keyfile_skip.
+ * name and error were looked through.
  */
-void keyfile_take(struct keyfile *f, struct keyfile_key key, size_t line);
+void keyfile_take(struct keyfile *f, struct keyfile_key key);
 
 /* The same for a text that holds one key in any form; all else as in `key`. */
-void keyfile_take_text(struct keyfile *f, struct keyfile_key key, str text, size_t line);
+void keyfile_take_text(struct keyfile *f, struct keyfile_key key, str text);
 
 /* Ends the reading with an error. */
 void keyfile_fail(struct keyfile *f, enum err e);

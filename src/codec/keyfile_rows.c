@@ -123,6 +123,7 @@ static void take_parts(struct keyfile *f, const struct row *row, const struct pa
     for (size_t i = 0; i < p->n && !f->stop; i++) {
         struct keyfile_key key = {
             .place = row->place,
+            .line = row->line,
             .key = p->keys[i],
             .base_url = row->base_url.len > 0 ? row->base_url : STR("http://localhost:11434"),
             .name = row->name,
@@ -136,7 +137,7 @@ static void take_parts(struct keyfile *f, const struct row *row, const struct pa
             n = snprintf(place, sizeof(place), "%.*s, key %zu", STR_ARG(row->place), i + 1);
             key.place = str_head(str_of(place, (size_t)n), sizeof(place) - 1);
         }
-        keyfile_take(f, key, row->line);
+        keyfile_take(f, key);
     }
 }
 
@@ -176,6 +177,7 @@ static void take_row(struct keyfile *f, const struct row *row)
         return;
     }
     struct keyfile_key key = {.place = row->place,
+                              .line = row->line,
                               .key = row->key,
                               .base_url = row->base_url,
                               .name = row->name,
@@ -183,9 +185,9 @@ static void take_row(struct keyfile *f, const struct row *row)
     if (row->key.len == 0 && row->base_url.len == 0)
         keyfile_skip(f, row->place, row->line, row->name, "it has no key");
     else if (row->base_url.len == 0)
-        keyfile_take_text(f, key, row->key, row->line);
+        keyfile_take_text(f, key, row->key);
     else
-        keyfile_take(f, key, row->line);
+        keyfile_take(f, key);
 }
 
 /* ---- channels as JSON ---- */

@@ -197,7 +197,7 @@ struct lease {
 
 enum key_pick {
     PICK_KEY,
-    PICK_NO_UPSTREAM, // nothing is enabled, or no host is left for this request
+    PICK_NO_UPSTREAM, // nothing is enabled
     PICK_LIMITED,     // all that is left waits for a limit; *wait_ms until the first is over
     PICK_BUSY,        // what is left cools, and another request tries the first of it now
     PICK_EXHAUSTED,   // all that could be tried was tried by this search
@@ -212,6 +212,9 @@ enum key_pick {
 enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model, bool new_host,
                               uint64_t now_ms, struct lease *ret, uint64_t *wait_ms);
 
+/* What a request of `model` would get now; takes nothing, and nobody loses a turn. */
+enum key_pick keypool_ask(struct keypool *p, str model, uint64_t now_ms, uint64_t *wait_ms);
+
 /* Leases one certain key, whatever its state, for a check. False: there is no such key. */
 bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret);
 
@@ -224,14 +227,25 @@ bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, str
 /* Takes the key's host out of this search: it lacks the model, or cannot be reached. */
 void key_search_skip_host(struct key_search *s, const struct lease *lease);
 
+/*
+ * Says that a good answer to this lease has begun, and goes on: what it was a trial of is well, and
+ * others need not wait for the end of a long stream.
+ */
+void keypool_note_answer(struct keypool *p, struct lease *lease, uint64_t now_ms);
+
 /* Gives a lease back without a verdict: the caller went away. */
 void keypool_release(struct keypool *p, struct lease *lease, uint64_t now_ms);
 
-/* The request was answered; tokens are those of prompt and answer. Gives the lease back. */
+/*
+ * How a use of a key went; both give the lease back. `model` is the one that the key was acquired
+ * for; empty: what was asked concerns no model.
+ */
+
+/* The request was answered; tokens are those of prompt and answer. */
 void keypool_report_success(struct keypool *p, struct lease *lease, str model, uint64_t tokens,
                             uint64_t now_ms);
 
-/* The attempt failed as `verdict` says. Gives the lease back. */
+/* The attempt failed as `verdict` says. */
 void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
                             const struct verdict *verdict, uint64_t now_ms);
 

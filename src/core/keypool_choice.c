@@ -250,7 +250,7 @@ static void tally_cooling(const struct question *q, struct tally *t, const struc
     struct key *k = o->ready == NULL ? first_cooling(q, &h->failed, m) : NULL;
     if (o->ready == NULL && k == NULL)
         return;
-    if (h->trial_out)
+    if (host_on_trial(h, q->now_ms))
         t->busy = true;
     else
         take_trial(t, o, k, k != NULL && k->until_ms > host_due_ms ? k->until_ms : host_due_ms);
@@ -290,7 +290,7 @@ static void tally_host(const struct question *q, struct tally *t, struct host *h
         tally_ready(t, &o);
         return;
     }
-    if (h->cooling && o.ready != NULL && !h->trial_out && h->until_ms <= q->now_ms)
+    if (h->cooling && o.ready != NULL && !host_on_trial(h, q->now_ms) && h->until_ms <= q->now_ms)
         take_behind(&t->open, &o);
     tally_cooling(q, t, &o, m);
     tally_rest(q, t, h, m);
@@ -340,6 +340,13 @@ static enum key_pick pick_nothing(const struct question *q, const struct tally *
     return t->refused ? PICK_REFUSED : PICK_NO_UPSTREAM;
 }
 
+/* Whether a request gets a key out of it. */
+static bool has_key(const struct tally *t)
+{
+    return t->open.h != NULL || t->proven.h != NULL || t->best.h != NULL ||
+           (t->trial != NULL && !t->busy);
+}
+
 static struct key *take_trial_key(const struct question *q, const struct tally *t)
 {
     return t->cooling_key != NULL ? t->cooling_key : take_from(q, &t->trial_key);
@@ -349,16 +356,16 @@ static enum key_pick pick(const struct question *q, const struct tally *t, struc
                           bool *ret_trial, uint64_t *wait_ms)
 {
     *ret_trial = false;
+    if (!has_key(t))
+        return pick_nothing(q, t, wait_ms);
     if (t->open.h != NULL) { // a request has to see whether it is back
         *ret_trial = true;
         *ret = take_from(q, &t->open);
     } else if (t->proven.h != NULL || t->best.h != NULL) {
         *ret = take_ready(q, t, t->proven.h != NULL ? &t->proven : &t->best);
-    } else if (t->trial != NULL && !t->busy) {
+    } else {
         *ret_trial = true;
         *ret = take_trial_key(q, t);
-    } else {
-        return pick_nothing(q, t, wait_ms);
     }
     return PICK_KEY;
 }
@@ -400,7 +407,7 @@ static bool refused_often(const struct question *q)
     return n >= REFUSALS_BEFORE_PROVEN;
 }
 
-void lease_key(struct keypool *p, struct key *k, bool trial, struct lease *ret)
+void lease_key(struct keypool *p, struct key *k, bool trial, uint64_t now_ms, struct lease *ret)
 {
     struct host *h = host_of(p, k);
     k->leases++;
@@ -416,9 +423,10 @@ void lease_key(struct keypool *p, struct key *k, bool trial, struct lease *ret)
         .secret = k->secret,
     };
     if (trial)
-        h->trial_out = true;
+        h->trial_ms = now_ms;
 }
 
+// NOLINTNEXTLINE(readability-function-size): seven parameters, of which two are answers
 enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model, bool new_host,
                               uint64_t now_ms, struct lease *ret, uint64_t *wait_ms)
 {
@@ -434,10 +442,23 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
     tally_all(&q, &t);
     enum key_pick picked = pick(&q, &t, &k, &trial, wait_ms);
     if (picked == PICK_KEY) {
-        lease_key(p, k, trial, ret);
+        lease_key(p, k, trial, now_ms, ret);
         ret->model_hash = q.hash;
         note_try(s, k);
     }
+    pthread_mutex_unlock(&p->mutex);
+    return picked;
+}
+
+enum key_pick keypool_ask(struct keypool *p, str model, uint64_t now_ms, uint64_t *wait_ms)
+{
+    static const struct key_search none = {0};
+    struct tally t;
+    pthread_mutex_lock(&p->mutex);
+    struct question q = {.p = p, .s = &none, .now_ms = now_ms};
+    q.hash = models_matter(p) ? model_hash(p, model) : 0;
+    tally_all(&q, &t);
+    enum key_pick picked = has_key(&t) ? PICK_KEY : pick_nothing(&q, &t, wait_ms);
     pthread_mutex_unlock(&p->mutex);
     return picked;
 }
@@ -447,7 +468,7 @@ bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret)
     pthread_mutex_lock(&p->mutex);
     uint32_t slot = key_slot_of_id(p, id);
     if (slot != NO_SLOT)
-        lease_key(p, key_at(p, slot), false, ret);
+        lease_key(p, key_at(p, slot), false, 0, ret);
     pthread_mutex_unlock(&p->mutex);
     return slot != NO_SLOT;
 }
@@ -457,7 +478,7 @@ bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, str
     struct key *k = NULL;
     pthread_mutex_lock(&p->mutex);
     struct host *h = host < p->n_hosts ? p->hosts[host] : NULL;
-    if (h != NULL && (!h->cooling || (h->until_ms <= now_ms && !h->trial_out))) {
+    if (h != NULL && (!h->cooling || (h->until_ms <= now_ms && !host_on_trial(h, now_ms)))) {
         host_expire(p, h, EXPIRE_AT_ONCE, now_ms);
         // Requests take their turns by the cursor: a question of our own must not move it.
         uint32_t from = h->n_places > 0 ? (uint32_t)keypool_random(p, h->n_places) : 0;
@@ -466,7 +487,7 @@ bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, str
             k = key_at(p, h->slots[place]);
     }
     if (k != NULL)
-        lease_key(p, k, h->cooling, ret);
+        lease_key(p, k, h->cooling, now_ms, ret);
     pthread_mutex_unlock(&p->mutex);
     return k != NULL;
 }

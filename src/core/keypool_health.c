@@ -47,7 +47,7 @@ static struct key *due_of_host(const struct keypool *p, const struct host *h, bo
 {
     *ret_trial = h->cooling;
     if (h->cooling)
-        return !h->trial_out && h->until_ms <= p->round_ms ? key_for_trial(p, h) : NULL;
+        return !host_on_trial(h, now_ms) && h->until_ms <= p->round_ms ? key_for_trial(p, h) : NULL;
     struct key *doubted = due_key(&h->doubted, p->round_ms);
     struct key *fresh = due_key(&h->fresh, now_ms); // new ones do not wait for a round
     if (fresh == NULL || (doubted != NULL && !h->fresh_turn))
@@ -72,7 +72,7 @@ static void take_probe(struct keypool *p, struct host *h, struct key *k, bool tr
     h->fresh_turn = !h->fresh_turn;
     if (!trial)
         heap_remove(k->state == KEY_IS_READY ? &h->fresh : &h->doubted, &k->probe);
-    lease_key(p, k, trial, ret);
+    lease_key(p, k, trial, now_ms, ret);
 }
 
 bool keypool_take_probe(struct keypool *p, uint64_t now_ms, struct lease *ret,

@@ -14,7 +14,7 @@ struct key *lease_return(struct keypool *p, struct lease *lease)
         return NULL;
     struct key *k = key_at(p, lease->slot);
     if (lease->trial)
-        p->hosts[lease->host]->trial_out = false;
+        p->hosts[lease->host]->trial_ms = 0;
     lease->slot = KEYPOOL_END;
     lease->secret = (str){NULL, 0};
     k->leases--;
@@ -93,9 +93,25 @@ void keypool_report_success(struct keypool *p, struct lease *lease, str model, u
             p->tokens += tokens;
         }
         judge_good(p, k, CAUSE_SUCCESS, now_ms);
-        model_answered(p, k, lease, model);
+        if (model.len > 0)
+            model_answered(p, k, lease, model);
         key_changed(p, k);
     }
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void keypool_note_answer(struct keypool *p, struct lease *lease, uint64_t now_ms)
+{
+    if (!lease->trial || lease->slot == KEYPOOL_END)
+        return;
+    pthread_mutex_lock(&p->mutex);
+    struct key *k = key_at(p, lease->slot); // kept by the lease, even if it was removed
+    lease->trial = false;
+    p->hosts[lease->host]->trial_ms = 0;
+    if (k->gone)
+        host_good(p, host_of(p, k), CAUSE_SUCCESS, now_ms);
+    else
+        judge_good(p, k, CAUSE_SUCCESS, now_ms);
     pthread_mutex_unlock(&p->mutex);
 }
 
@@ -394,7 +410,8 @@ static void mark_key(struct keypool *p, struct key *k, uint64_t hash, const stru
         break;
     case KEY_MODEL_REFUSED:
     case KEY_MODEL_SIGNIN:
-        model_refused(p, k, hash, v->key == KEY_MODEL_SIGNIN, now_ms);
+        if (hash != 0)
+            model_refused(p, k, hash, v->key == KEY_MODEL_SIGNIN, now_ms);
         break;
     }
 }
@@ -438,7 +455,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     pthread_mutex_lock(&p->mutex);
     struct host *h = p->hosts[lease->host];
     bool trial = lease->trial;
-    uint64_t hash = model_of_lease(p, lease, model);
+    uint64_t hash = model.len > 0 ? model_of_lease(p, lease, model) : 0;
     struct key *k = lease_return(p, lease);
     bool counted = k != NULL && is_counted(verdict, k);
     uint32_t moves = k != NULL ? k->moves : 0;
@@ -447,7 +464,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     judge_host(p, h, verdict, trial, counted, now_ms);
     if (k != NULL)
         count_use(p, k, verdict, now_ms);
-    if (marks) {
+    if (k != NULL && marks) {
         mark_key(p, k, hash, verdict, trial, now_ms);
         brake_note_mark(p, k, moves);
     }

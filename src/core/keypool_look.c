@@ -206,13 +206,14 @@ str key_mask(str secret, char out[KEYPOOL_MASK_BYTES])
 {
     static const str dots = STR_C("\xE2\x80\xA6");
     static const str hidden = STR_C("********");
-    enum { SHOWN = 4, LEAST = 20 };
+    static const size_t shown = 4;
+    static const size_t least = 20;
     size_t n = 0;
-    if (secret.len >= LEAST) {
-        memcpy(out, secret.p, SHOWN);
-        memcpy(out + SHOWN, dots.p, dots.len);
-        memcpy(out + SHOWN + dots.len, secret.p + secret.len - SHOWN, SHOWN);
-        n = 2 * SHOWN + dots.len;
+    if (secret.len >= least) {
+        memcpy(out, secret.p, shown);
+        memcpy(out + shown, dots.p, dots.len);
+        memcpy(out + shown + dots.len, secret.p + secret.len - shown, shown);
+        n = 2 * shown + dots.len;
     } else if (secret.len > 0) {
         memcpy(out, hidden.p, hidden.len);
         n = hidden.len;

@@ -52,6 +52,8 @@ enum {
     BRAKE_PERCENT = 90,
     BRAKE_WINDOW_MS = 10000,
 
+    TRIAL_MS = 30000, // a connect takes no longer: whoever tries has got that far, and another may
+
     PROBE_GAP_MS = 500,
     PROBE_JITTER_MS = 250,
 
@@ -166,12 +168,12 @@ struct host {
     uint64_t next_probe_ms;
 
     bool cooling;
-    bool trial_out; // one request tries the host or one of its cooling keys
     bool failed_last;
     uint8_t cause;
     uint32_t connect_failures; // in a row
     uint32_t doublings;
     uint64_t until_ms;
+    uint64_t trial_ms; // since then a request tries the host, or a cooling key of it; 0: none does
     int64_t since_ms; // wall clock: when it began to cool, or to be used again; 0: never cooled
     str reason;
 
@@ -430,7 +432,13 @@ void models_forget_all(struct keypool *p);
 /* ---- keypool_choice.c ---- */
 
 /* Leases the key; as a `trial` of its host or of itself. */
-void lease_key(struct keypool *p, struct key *k, bool trial, struct lease *ret);
+void lease_key(struct keypool *p, struct key *k, bool trial, uint64_t now_ms, struct lease *ret);
+
+/* Whether a request tries the host, or one of its cooling keys, now. */
+static inline bool host_on_trial(const struct host *h, uint64_t now_ms)
+{
+    return h->trial_ms != 0 && now_ms < h->trial_ms + TRIAL_MS;
+}
 
 /* ---- keypool_judge.c ---- */
 

@@ -1,5 +1,6 @@
 #include "core/throttle.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@ struct row {
 };
 
 struct throttle {
-    struct budget strangers;
     struct row known[THROTTLE_KNOWN_MAX]; // by last login
+    struct budget strangers;
     struct row rows[THROTTLE_ADDRESSES_MAX];
     struct row here; // this machine
 };
@@ -78,11 +79,9 @@ static struct row *take(struct row *rows, size_t n, const struct origin *o)
     return oldest;
 }
 
-static struct row *find_known(struct throttle *t, const struct sockaddr *addr,
-                              const struct origin *o, uint64_t now_ms)
+/* The row of an address that has logged in within 30 days, or NULL. */
+static struct row *find_known(struct throttle *t, const struct origin *o, uint64_t now_ms)
 {
-    if (address_is_loopback(addr))
-        return &t->here;
     struct row *row = find(t->known, THROTTLE_KNOWN_MAX, o);
     if (row != NULL && now_ms - row->last_ms >= THROTTLE_KNOWN_MS) {
         *row = (struct row){0};
@@ -130,13 +129,17 @@ static uint64_t own_wait_ms(const struct row *row, uint64_t now_ms)
 uint64_t throttle_admit(struct throttle *t, const struct sockaddr *addr, uint64_t now_ms)
 {
     struct origin o = origin_of(addr);
-    struct row *known = find_known(t, addr, &o, now_ms);
-    struct row *row = known == &t->here ? known : find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
+    bool here = address_is_loopback(addr);
+    struct row *known = here ? NULL : find_known(t, &o, now_ms);
+    struct row *row = here ? &t->here : find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
+    assert(!here || row != NULL); // the analyzer does not see it
     if (row != NULL && now_ms - row->last_ms >= THROTTLE_WINDOW_MS)
         row->wrong = 0;
 
     struct budget *budget = known != NULL ? &known->own : &t->strangers;
-    bool newcomer = known != NULL || row == NULL || row->wrong == 0;
+    if (here)
+        budget = &t->here.own;
+    bool newcomer = here || known != NULL || row == NULL || row->wrong == 0;
     uint64_t own_ms = row != NULL ? own_wait_ms(row, now_ms) : 0;
     uint64_t budget_ms = budget_wait_ms(budget, newcomer ? 0 : THROTTLE_FOR_NEWCOMERS, now_ms);
     if (own_ms > 0 || budget_ms > 0)
@@ -153,13 +156,17 @@ uint64_t throttle_admit(struct throttle *t, const struct sockaddr *addr, uint64_
 void throttle_passed(struct throttle *t, const struct sockaddr *addr, uint64_t now_ms)
 {
     struct origin o = origin_of(addr);
-    struct row *known = find_known(t, addr, &o, now_ms);
+    if (address_is_loopback(addr)) {
+        budget_refund(&t->here.own);
+        t->here.wrong = 0;
+        return;
+    }
+    struct row *known = find_known(t, &o, now_ms);
     struct row *row = find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
     budget_refund(known != NULL ? &known->own : &t->strangers);
     if (known == NULL)
         known = take(t->known, THROTTLE_KNOWN_MAX, &o);
     known->last_ms = now_ms;
-    known->wrong = 0;
     if (row != NULL)
         *row = (struct row){0};
 }

@@ -36,26 +36,37 @@ static bool is_no_room(const struct sqlite *db, int rc, int last_errno)
             (is_full(last_errno) || is_full(sqlite3_system_errno(db->handle))));
 }
 
-/* Says what the library's code means, beginning with what we wanted: "read", "write to". */
-static enum err fail(const struct sqlite *db, int rc, const char *what, struct err_info *info)
+static enum err code_of(const struct sqlite *db, int rc, int last_errno)
 {
-    bool no_room = is_no_room(db, rc, errno);
-    const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
-    if (no_room)
-        return err_set(info, ERR_FULL, "no room on the disk for '%s' (SQLite: %s)", db->path,
-                       words);
+    if (is_no_room(db, rc, last_errno))
+        return ERR_FULL;
     switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return err_set(info, ERR_IN_USE, "'%s' is in use by another process (SQLite: %s)", db->path,
-                       words);
+        return ERR_IN_USE;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return err_set(info, ERR_SYNTAX, "'%s' is damaged or no database (SQLite: %s)", db->path,
-                       words);
+        return ERR_SYNTAX;
     default:
-        return err_set(info, ERR_SYSTEM, "cannot %s '%s' (SQLite: %s)", what, db->path, words);
+        return ERR_SYSTEM;
     }
+}
+
+/* Says what the library's code means; `what` is what we wanted: "read", "write to". */
+static enum err fail(const struct sqlite *db, int rc, const char *what, struct err_info *info)
+{
+    enum err e = code_of(db, rc, errno);
+    const char *words = db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+    const char *path = db->path;
+    if (e == ERR_FULL)
+        err_set(info, e, "no room on the disk for '%s' (SQLite: %s)", path, words);
+    else if (e == ERR_IN_USE)
+        err_set(info, e, "'%s' is in use by another process (SQLite: %s)", path, words);
+    else if (e == ERR_SYNTAX)
+        err_set(info, e, "'%s' is damaged or no database (SQLite: %s)", path, words);
+    else
+        err_set(info, e, "cannot %s '%s' (SQLite: %s)", what, path, words);
+    return e;
 }
 
 enum err sqlite_exec(struct sqlite *db, const char *sql, struct err_info *info)

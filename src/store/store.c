@@ -141,7 +141,7 @@ enum err store_open(const struct store_options *options, struct store **ret, str
 {
     struct store *s = xcalloc(1, sizeof(*s));
     char *dir = copy_z(options->dir), *key_file = copy_z(options->key_file);
-    s->path = join(options->dir, "ollama2openai.db");
+    s->path = join(options->dir, STORE_FILE);
     s->last = &s->first;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_condattr_t attr;

@@ -28,6 +28,8 @@
 
 struct store;
 
+#define STORE_FILE "ollama2openai.db" // in DATA_DIR
+
 struct store_options {
     str dir;      // DATA_DIR; made (0700) if it is not there
     str key_file; // KEY_FILE; made (0600) if neither it nor the database is there
@@ -86,12 +88,14 @@ MUST_CHECK enum err store_read_keys(struct store *s,
                                     void (*fn)(void *arg, const struct key_spec *key), void *arg,
                                     struct err_info *info);
 
+#define STORE_NEW_BATCH UINT64_MAX
+
 /*
  * Adds keys, with the lives they bring, and sets their ids, all or none. Durable. Ids ascend and
- * are never given twice. As a batch the keys can be found again by the first one's id, which is
- * how an import is taken back.
+ * are never given twice. As a batch (a new one, or one that is there; 0: none) the keys can be
+ * found again by the first one's id, which is how an import is taken back.
  */
-MUST_CHECK enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, bool batch,
+MUST_CHECK enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, uint64_t batch,
                                    struct err_info *info);
 
 /* Tells the ids of what is left of a batch, in order. */

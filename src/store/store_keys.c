@@ -138,7 +138,7 @@ static enum err set_next_id(struct store *s, uint64_t next_id, struct err_info *
     return sqlite_run(st, NULL, info);
 }
 
-enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, bool batch,
+enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, uint64_t batch,
                         struct err_info *info)
 {
     uint64_t first = s->next_id;
@@ -146,7 +146,7 @@ enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, bool b
     if (e != ERR_OK || n == 0)
         return e;
     for (size_t i = 0; i < n && e == ERR_OK; i++)
-        e = add_key(s, &keys[i], first + i, batch ? first : 0, info);
+        e = add_key(s, &keys[i], first + i, batch == STORE_NEW_BATCH ? first : batch, info);
     if (e == ERR_OK)
         e = set_next_id(s, first + n, info);
     e = sqlite_end(s->db, e, info);

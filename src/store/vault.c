@@ -79,14 +79,14 @@ enum err vault_open(const char *path, bool make, struct vault **ret, struct err_
                     "put it back, or set KEY_FILE",
                     path);
     struct vault *v = e == ERR_OK ? crypto_secret_new(sizeof(*v)) : NULL;
-    if (e == ERR_OK && v == NULL)
-        e = err_set(info, ERR_SYSTEM, "no memory that is safe for the key of '%s'", path);
-    if (e == ERR_OK) {
+    if (v != NULL) {
         unsigned char id[CRYPTO_KEY_BYTES];
         crypto_derive(master, CONTEXT_SEAL, 1, v->key);
         crypto_derive(master, CONTEXT_ID, 1, id);
         memcpy(v->id, id, ID_BYTES);
         *ret = v;
+    } else if (e == ERR_OK) {
+        e = err_set(info, ERR_SYSTEM, "no memory that is safe for the key of '%s'", path);
     }
     crypto_wipe(master, sizeof(master));
     return e;

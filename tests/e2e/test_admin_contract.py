@@ -65,7 +65,9 @@ def test_many_keys(ask):
     dry = ask.ok("POST", "/keys/batch?dryRun=1", {"keys": text})
     assert (dry["addedCount"], dry["duplicateCount"], dry["errorCount"]) == (2, 1, 2)
     assert dry["dryRun"] and ask.ok("GET", "/keys?limit=0")["total"] == 0
+    assert [key["line"] for key in dry["added"] + dry["duplicates"]] == [2, 2, 2]
     done = ask.ok("POST", "/keys/batch", {"keys": text, "baseUrl": None})
+    assert all("line" not in key for key in done["added"])
     assert not done["dryRun"]
     assert [error["line"] for error in done["errors"]] == [3, 4]
     for field in ("addedCount", "duplicateCount", "errors"):

@@ -200,6 +200,18 @@ def test_batch_refuses_other_bodies(admin, body):
     assert admin("POST", "/keys/batch", body).status == 400
 
 
+def test_pieces_of_one_import(admin):
+    first = batch(admin, "sk-1\nsk-2")
+    more = batch(admin, "sk-2\nsk-3", f"?import={first['import']}")
+    assert more["import"] == first["import"] and more["addedCount"] == 1
+    assert batch(admin, "sk-4")["import"] != first["import"]
+    assert "import" not in batch(admin, "sk-4")
+    for name, status in (("999", 404), ("0", 404), ("x", 400), ("99999999999999999999", 400)):
+        response = admin("POST", f"/keys/batch?import={name}", {"keys": "sk-5"})
+        assert response.status == status, response
+    assert admin.ok("GET", "/keys")["total"] == 4
+
+
 def test_batch_lists_a_thousand(admin):
     for n, listed in ((999, 999), (1000, 1000), (1001, 1000)):
         answer = batch(admin, many(n, f"sk-{n}"))
@@ -586,3 +598,29 @@ def test_keys_by_hand_change_where_requests_go(admin):
     admin.ok("DELETE", f"/keys/{key['id']}")
     assert raw.chat(admin.server).status == 200
     assert admin.upstream.chats()[-1].key == ""
+
+
+@pytest.mark.parametrize("query, kept", [("", True), ("?dryRun=1", False)])
+def test_first_key_keeps_the_ollama_of_this_machine(start_server, new_upstream, query, kept):
+    """Requests went there while there was no key; the first key would take it away."""
+    try:
+        local = new_upstream(port=11434)
+    except OSError:
+        pytest.skip("port 11434 of this machine is in use")
+    admin = Script(start_server(None, ADMIN_PASSWORD=PASSWORD))
+    assert raw.chat(admin.server).status == 200 and local.chats()
+    answer = batch(admin, "http://10.0.0.1|sk-first", query)
+    assert answer["addedCount"] == 1
+    urls = [key["baseUrl"] for key in admin.ok("GET", "/keys")["keys"]]
+    assert urls == (["http://10.0.0.1", "http://127.0.0.1:11434"] if kept else [])
+    if kept:
+        batch(admin, "sk-second")
+        assert admin.ok("GET", "/keys")["total"] == 3
+
+
+def test_first_key_keeps_no_server_that_is_missing(start_server):
+    admin = Script(start_server(None, ADMIN_PASSWORD=PASSWORD))
+    if raw.chat(admin.server).status != 503:
+        pytest.skip("there is an Ollama on port 11434 of this machine")
+    add(admin, "http://10.0.0.1|sk-first")
+    assert admin.ok("GET", "/keys")["total"] == 1

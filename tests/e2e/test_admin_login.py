@@ -135,6 +135,15 @@ def test_new_password_by_sighup_ends_sessions(start_server):
     assert login(server, "another password").status == 200
 
 
+def test_log_says_once_that_a_login_came_unencrypted(start_server):
+    server = start_server(ADMIN_PASSWORD=PASSWORD)
+    assert login(server).status == 200  # from this machine: nothing to say
+    for _ in range(2):
+        assert login(server, headers={"X-Forwarded-For": "203.0.113.1"}).status == 200
+    server.wait_log("event=admin_login", count=3)
+    assert server.output.count("event=admin_not_encrypted") == 1
+
+
 # ---- what a browser may send ----
 
 
@@ -223,6 +232,28 @@ def test_body_limit_of_small_routes(admin_server):
         response = call(admin_server, "POST", "/admin/login", body, bearer(token))
         assert response.status == status, (size, response)
         error(response)
+
+
+@pytest.mark.parametrize("size, headers, status", [
+    (70000, {}, 413), (10, {"Content-Encoding": "gzip"}, 415)], ids=str)
+def test_a_body_refused_while_the_password_is_checked(start_server, size, headers, status):
+    server = start_server(ADMIN_PASSWORD=PASSWORD)
+    for password, later in (("wrong", 401), (PASSWORD, 200)):
+        sent = {**bearer(password), **headers}
+        with raw.Client(server.port) as client:
+            client.try_send(build("POST", "/admin/api/keys", b"x" * size, sent))
+            assert client.read_response().status == status
+        assert Script(server, password)("GET", "/session").status == later
+
+
+def test_a_wrong_password_ends_a_request_whose_body_is_slow(start_server):
+    server = start_server(ADMIN_PASSWORD=PASSWORD)
+    data = build("POST", "/admin/api/keys", b'{"key":"sk-1"}', bearer("wrong"))
+    with raw.Client(server.port) as client:
+        client.send(data[:-5])
+        assert client.read_response().status == 401
+        client.try_send(data[-5:])
+    assert Script(server).ok("GET", "/keys")["total"] == 0
 
 
 # ---- the built-in password ----

@@ -127,6 +127,7 @@ def test_a_cooling_key_is_probed_and_comes_back(start_pool, new_upstream):
     server.wait_log("key_moved.*to=ready")
 
 
+@pytest.mark.slow
 def test_a_host_that_was_down_is_brought_back_by_a_probe(start_pool, new_upstream):
     """No request has to find that out."""
     good = new_upstream()

@@ -149,7 +149,7 @@ def test_keyless_hosts_get_no_authorization(start_pool, new_upstream):
     with_key, without = new_upstream(), new_upstream()
     server = start_pool([*keyed(with_key, "one"), without.url], HEALTH_CHECK_INTERVAL=0)
     for _ in range(4):
-        assert raw.chat(server).status == 200
+        assert raw.chat(server, model="in-no-list").status == 200
     assert {r.header("Authorization") for r in with_key.chats()} == {"Bearer sk-one"}
     assert len(without.chats()) == 2
     assert all(r.header("Authorization") is None for r in without.requests)

@@ -2,6 +2,7 @@
 process, another program's folder. Nothing that was acknowledged is lost, and what stops the start
 says in one line what to do."""
 
+import datetime
 import os
 import pathlib
 import re
@@ -16,6 +17,7 @@ import time
 import pytest
 
 import admin
+import answers
 import conftest
 import raw
 
@@ -88,9 +90,15 @@ def test_what_goes_in_comes_out(binary, tmp_path):
 
 
 def test_a_file_is_never_written_over(binary, tmp_path):
+    run(binary, tmp_path, "--import", write_keys(tmp_path, "a"))
     (tmp_path / "out.txt").write_text("mine")
     assert "out.txt" in refused(binary, tmp_path, "--export", tmp_path / "out.txt")
     assert (tmp_path / "out.txt").read_text() == "mine"
+
+
+def test_an_export_makes_no_database(binary, tmp_path):
+    assert "there is no database" in refused(binary, tmp_path, "--export", tmp_path / "out.txt")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [["--import"], ["--export"], ["--import", "a", "b"]])
@@ -219,7 +227,8 @@ def test_the_first_start_takes_the_older_programs_keys(binary, tmp_path, start_s
 def test_an_import_that_is_killed_is_there_or_not(binary, tmp_path):
     """Killed anywhere, an import has happened whole or not at all, and the file is sound."""
     n = 3000
-    have = 0
+    have = 1
+    run(binary, tmp_path, "--import", write_keys(tmp_path, "a"))
     for cycle in range(KILLS):
         keys = write_keys(tmp_path, (f"{cycle}-{i}" for i in range(n)))
         env = conftest.clean_environment(DATA_DIR=tmp_path / "data")
@@ -264,6 +273,46 @@ def test_a_killed_server_keeps_what_it_acknowledged(binary, tmp_path, start_serv
     copy = sqlite3.connect(database(tmp_path))
     assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     copy.close()
+
+
+def test_states_outlive_a_kill(tmp_path, start_server, new_upstream):
+    """What a key waits for is known again a second after it came to be, until when included."""
+    upstream = new_upstream()
+    upstream.by_key("sk-limited-key-0000000", answers.error(
+        429, "too many requests", [("Retry-After", "600")]))
+    upstream.by_key("sk-refused-key-0000000", answers.error(401, "unauthorized"))
+    server = start_server(upstream, folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD,
+                          HEALTH_CHECK_INTERVAL=0)
+    server.expect_exit = -signal.SIGKILL
+    script = admin.Script(server)
+    for name in ("limited", "refused", "good"):
+        script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-{name}-key-0000000", "name": name})
+
+    def keys(script):
+        fields = ("status", "coolingUntil", "lastError", "totalRequests", "failedRequests")
+        return {key["name"]: {field: key[field] for field in fields}
+                for key in script.ok("GET", "/keys")["keys"]}
+    while {key["status"] for key in keys(script).values()} != {"ready", "cooling", "dead"}:
+        assert raw.chat(server).status == 200
+    before = keys(script)
+    assert before["limited"]["status"] == "cooling" and before["refused"]["status"] == "dead"
+    for state in ("cooling", "dead"):
+        assert len(server.wait_log(rf"event=key_moved key=\d+ .*to={state} ")) == 1
+    script.ok("GET", "/stats")  # has what changed written first, as the next second would
+    server.process.kill()
+    server.process.wait()
+
+    server = start_server(upstream, folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD,
+                          HEALTH_CHECK_INTERVAL=0)
+    after = keys(admin.Script(server))
+    until = [datetime.datetime.fromisoformat(k["limited"].pop("coolingUntil").replace("Z", "+00:00"))
+             for k in (before, after)]
+    assert abs((until[0] - until[1]).total_seconds()) < 1, until
+    assert after == before
+    seen = len(upstream.chats())
+    for _ in range(4):
+        assert raw.chat(server).status == 200
+    assert {request.key for request in upstream.chats()[seen:]} == {"sk-good-key-0000000"}
 
 
 # ---- a full disk ---------------------------------------------------------------------------------

@@ -44,10 +44,11 @@ for (const [pool, options] of Object.entries(POOLS)) {
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const theme of ["light", "dark"]) {
       for (const lang of ["en", "zh-CN"]) {
+        if (only && !`-${pool}-${size}-${theme}-${lang}.png`.includes(only) && !Object.keys(PLACES).some((p) => only.startsWith(`${p}-`))) continue;
         const context = await browser.newContext({ viewport, colorScheme: theme, locale: lang, timezoneId: "UTC", deviceScaleFactor: 1 });
         const page = await context.newPage();
         page.on("pageerror", (error) => console.log(`page error: ${error}`));
-        page.on("console", (m) => m.type() === "error" && console.log(`console: ${m.text()}`));
+        page.on("console", (m) => m.type() === "error" && !m.text().includes("401") && console.log(`console: ${m.text()}`));
         const name = (place) => `${folder}/${place}-${pool}-${size}-${theme}-${lang}.png`;
         await page.goto(`${world.url}/admin`);
         await page.locator("input[type=password]").fill("admin123");

@@ -141,15 +141,15 @@ function startJob(state, list, action) {
 async function batch({ world, url, request, response }) {
   const { keys, baseUrl } = await bodyOf(request);
   const dry = url.searchParams.has("dryRun");
-  const result = { added: [], addedCount: 0, duplicates: [], errors: [] };
+  const result = { added: [], addedCount: 0, duplicates: [], duplicateCount: 0, errors: [], errorCount: 0, notes: [] };
   const seen = new Set(world.list.map((k) => k.plain));
   const id = url.searchParams.get("import") ?? String(Date.now());
   keys.split("\n").forEach((raw, i) => {
     const input = raw.trim();
     if (!input || input.startsWith("#")) return;
     const scheme = /^(\w+):\/\//.exec(input)?.[1];
-    if (scheme && !/^https?$/.test(scheme)) return void result.errors.push({ input, line: i + 1, error: "the scheme is neither http nor https" });
-    if (/\s/.test(input)) return void result.errors.push({ input, line: i + 1, error: "a key has no spaces" });
+    if (scheme && !/^https?$/.test(scheme)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "the scheme is neither http nor https" });
+    if (/\s/.test(input)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "a key has no spaces" });
     if (seen.has(input)) return void result.duplicates.push({ input, line: i + 1 });
     seen.add(input);
     const key = { ...blank(world, dry ? 0 : world.nextId++), key: input.length > 20 ? `${input.slice(0, 4)}…${input.slice(-4)}` : "•••", plain: input, import: id };
@@ -158,6 +158,8 @@ async function batch({ world, url, request, response }) {
     if (result.added.length < 1000) result.added.push({ ...key, line: i + 1 });
     if (!dry) world.list.push(key);
   });
+  result.duplicateCount = result.duplicates.length;
+  result.errorCount = result.errors.length;
   if (!dry && result.addedCount) {
     result.import = id;
     world.version++;
@@ -264,9 +266,9 @@ const ROUTES = [
   [/^POST \/keys\/bulk$/, bulk],
   [/^POST \/keys\/check$/, ({ state, world, response }) => json(response, 202, { job: startJob(state, world.list, "check") })],
   [/^POST \/keys\/export$/, async ({ world, request, response }) => {
-    const { password, ids, filter } = await bodyOf(request);
-    if (password !== PASSWORD) fail(401, "wrong password");
-    response.end((filter ? matching(world, filter) : ids.map((id) => find(world, id))).map((k) => `${k.baseUrl}|sk-plain-${k.id}\n`).join(""));
+    const { password, filter } = await bodyOf(request);
+    if (password !== PASSWORD) fail(403, "the password is wrong");
+    response.end(matching(world, filter ?? {}).map((k) => `${k.baseUrl}|sk-plain-${k.id}\n`).join(""));
   }],
   [/^GET \/jobs\/(\w+)$/, ({ state, match, response }) => json(response, 200, state.jobs.get(match[1]) ?? fail(404, "no such job"))],
   [/^DELETE \/jobs\/(\w+)$/, ({ state, match, response }) => { state.jobs.get(match[1]).state = "stopped"; json(response, 200, {}); }],

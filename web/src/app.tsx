@@ -104,7 +104,7 @@ function CurrentPlace({ parts }: { parts: string[] }) {
 }
 
 function NoPlace() {
-  return <main class="place"><Empty title={tr("noPlace")}><Link to="" class="button plain">{tr("overview")}</Link></Empty></main>;
+  return <main class="place"><h1 class="offscreen">{tr("noPlace")}</h1><Empty title={tr("noPlace")}><Link to="" class="button plain">{tr("overview")}</Link></Empty></main>;
 }
 
 function Icon({ name }: { name: PlaceName }) {

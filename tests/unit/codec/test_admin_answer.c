@@ -32,6 +32,7 @@ static const struct admin_key full = {
     .source = STR_C("stated"),
     .reason = STR_C("weekly limit"),
     .since_ms = 1767323045000,
+    .line = 12,
 };
 
 #define PLAIN                                                                                      \
@@ -47,7 +48,8 @@ static const struct admin_key full = {
     "\"lastError\":\"HTTP 429\\n\",\"addedAt\":\"2026-01-02T03:04:05.678Z\","                      \
     "\"totalRequests\":18446744073709551615,\"failedRequests\":2,\"totalTokens\":3,"               \
     "\"coolingUntil\":\"9999-12-31T23:59:59.999Z\",\"account\":\"ann\",\"cause\":\"limit\","       \
-    "\"source\":\"stated\",\"reason\":\"weekly limit\",\"since\":\"2026-01-02T03:04:05.000Z\"}"
+    "\"source\":\"stated\",\"reason\":\"weekly "                                                   \
+    "limit\",\"since\":\"2026-01-02T03:04:05.000Z\",\"line\":12}"
 
 static const struct admin_summary summary = {
     .ready = 1, .cooling = 20, .dead = 300, .disabled = 4000, .requests = 5, .tokens = 6};

@@ -9,6 +9,10 @@ static bool on_key(void *arg, const struct keyfile_key *key)
 {
     buf_printf(arg, "%.*s: %.*s|%.*s '%.*s'%s", STR_ARG(key->place), STR_ARG(key->base_url),
                STR_ARG(key->key), STR_ARG(key->name), key->enabled ? "" : " off");
+    if (str_starts(key->place, STR("line ")))
+        assert_int_equal(key->line, key->place.p[5] - '0');
+    else
+        assert_int_equal(key->line, 0);
     if (key->old_id.len > 0)
         buf_printf(arg, " id=%.*s", STR_ARG(key->old_id));
     if (key->requests + key->failures + key->tokens > 0)

@@ -53,6 +53,14 @@ static enum attempts_next note(struct attempts *a, struct attempt attempt, uint6
     return next;
 }
 
+/* assert_why() reads its condition twice, which must not be two attempts. */
+static void assert_next(struct attempts *a, struct attempt attempt, uint64_t took_ms,
+                        enum attempts_next want, const char *why)
+{
+    enum attempts_next next = note(a, attempt, took_ms);
+    assert_why(next == want, why);
+}
+
 static void test_attempts__failures_at_a_model_are_counted(void **state)
 {
     static const struct {
@@ -73,8 +81,8 @@ static void test_attempts__failures_at_a_model_are_counted(void **state)
         for (uint32_t max = 0; max <= 2; max++) {
             struct attempts *a = fresh(max);
             for (uint32_t k = 0; k < max; k++)
-                assert_why(note(a, cases[i].attempt, 60000) == ATTEMPTS_NEXT_KEY, cases[i].why);
-            assert_why(note(a, cases[i].attempt, 60000) == ATTEMPTS_STOP, cases[i].why);
+                assert_next(a, cases[i].attempt, 60000, ATTEMPTS_NEXT_KEY, cases[i].why);
+            assert_next(a, cases[i].attempt, 60000, ATTEMPTS_STOP, cases[i].why);
             assert_int_equal(a->stop, ATTEMPTS_USED_UP);
             free(a);
         }
@@ -112,7 +120,7 @@ static void test_attempts__some_failures_are_final(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct attempts *a = fresh(2);
-        assert_why(note(a, cases[i].attempt, 1) == ATTEMPTS_STOP, cases[i].why);
+        assert_next(a, cases[i].attempt, 1, ATTEMPTS_STOP, cases[i].why);
         assert_why(a->stop == ATTEMPTS_FINAL, cases[i].why);
         free(a);
     }
@@ -137,8 +145,8 @@ static void test_attempts__refusals_are_not_counted(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct attempts *a = fresh(0);
         for (int k = 1; k <= 63; k++)
-            assert_why(note(a, cases[i].attempt, 100) == ATTEMPTS_NEXT_KEY, cases[i].why);
-        assert_why(note(a, cases[i].attempt, 100) == ATTEMPTS_STOP, cases[i].why);
+            assert_next(a, cases[i].attempt, 100, ATTEMPTS_NEXT_KEY, cases[i].why);
+        assert_next(a, cases[i].attempt, 100, ATTEMPTS_STOP, cases[i].why);
         assert_why(a->stop == ATTEMPTS_BOUNDS, cases[i].why);
         free(a);
     }
@@ -174,195 +182,201 @@ static void test_attempts__a_slow_connect_is_followed_by_one_other_host(void **s
 }
 
 /* How a search of up to four attempts ends. */
+static const struct end_row {
+    const char *why;
+    struct attempt attempts[4];
+    size_t n;
+    uint32_t max_retries;
+    uint64_t took_ms;
+    bool no_key; // the pool has none left; else the bounds end it
+    enum key_pick pick;
+    uint64_t wait_ms;
+    int status;
+    const char *code;
+    bool no_retry;
+    uint32_t retry_after_s;
+} ENDS[] = {
+    {"used up",                               {BROKEN, BROKEN, BROKEN}, 3, 2, 1, false, PICK_KEY,       0,      500, NULL,                             true, 0  },
+    {"used up with a Retry-After",
+     {BROKEN, BUSY},
+     2,                                                                    1,
+     1,                                                                          false,
+     PICK_KEY,                                                                                          0,
+     503,                                                                                                            "overloaded",
+     false,                                                                                                                                                  1  },
+    {"the last failure is told",
+     {BUSY, CUT},
+     2,                                                                    1,
+     1,                                                                          false,
+     PICK_KEY,                                                                                          0,
+     502,                                                                                                            "bad_upstream_response",
+     true,                                                                                                                                                   0  },
+    {"the request's fault, later",            {BROKEN, BAD},            2, 2, 1, false, PICK_KEY,       0,      400, NULL,                             true, 0  },
+    {"no key after a failure",                {BROKEN},                 1, 2, 1, true,  PICK_EXHAUSTED, 0,      500, NULL,                             true, 0  },
+    {"a failure and a limit, no key",
+     {BROKEN, LIMITED},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_LIMITED,                                                                                      5000,
+     500,                                                                                                            NULL,
+     true,                                                                                                                                                   0  },
+    {"all limited",
+     {LIMITED, LIMITED},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_LIMITED,                                                                                      4001,
+     429,                                                                                                            "rate_limit_exceeded",
+     false,                                                                                                                                                  5  },
+    {"all limited, 120 s",
+     {LIMITED},
+     1,                                                                    2,
+     1,                                                                          true,
+     PICK_LIMITED,                                                                                      120000,
+     429,                                                                                                            "rate_limit_exceeded",
+     false,                                                                                                                                                  120},
+    {"all limited for long",
+     {LIMITED},
+     1,                                                                    2,
+     1,                                                                          true,
+     PICK_LIMITED,                                                                                      120001,
+     429,                                                                                                            "rate_limit_exceeded",
+     true,                                                                                                                                                   0  },
+    {"limited, and the pool is silent",
+     {LIMITED},
+     1,                                                                    2,
+     1,                                                                          true,
+     PICK_EXHAUSTED,                                                                                    0,
+     429,                                                                                                            "rate_limit_exceeded",
+     false,                                                                                                                                                  1  },
+    {"all dead",
+     {DEAD, DEAD},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_NO_UPSTREAM,                                                                                  0,
+     502,                                                                                                            "upstream_auth_error",
+     true,                                                                                                                                                   0  },
+    {"dead, and the others limited",
+     {DEAD},
+     1,                                                                    2,
+     1,                                                                          true,
+     PICK_LIMITED,                                                                                      7000,
+     429,                                                                                                            "rate_limit_exceeded",
+     false,                                                                                                                                                  7  },
+    {"dead, and another is tried",
+     {DEAD},
+     1,                                                                    2,
+     1,                                                                          true,
+     PICK_BUSY,                                                                                         0,
+     503,                                                                                                            "overloaded",
+     false,                                                                                                                                                  1  },
+    {"429 before 502",
+     {LIMITED, DEAD},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_LIMITED,                                                                                      1000,
+     429,                                                                                                            "rate_limit_exceeded",
+     false,                                                                                                                                                  1  },
+    {"502 before 403",
+     {SUBSCRIPTION, DEAD, SUBSCRIPTION},
+     3,                                                                    2,
+     1,                                                                          true,
+     PICK_EXHAUSTED,                                                                                    0,
+     502,                                                                                                            "upstream_auth_error",
+     true,                                                                                                                                                   0  },
+    {"403 before 404",
+     {SUBSCRIPTION, MISSING},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_EXHAUSTED,                                                                                    0,
+     403,                                                                                                            "upstream_subscription_required",
+     true,                                                                                                                                                   0  },
+    {"502 before 404",
+     {MISSING, NO_CONNECT},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_EXHAUSTED,                                                                                    0,
+     502,                                                                                                            "upstream_unavailable",
+     false,                                                                                                                                                  0  },
+    {"nobody has the model",
+     {MISSING, MISSING},
+     2,                                                                    2,
+     1,                                                                          true,
+     PICK_NO_UPSTREAM,                                                                                  0,
+     404,                                                                                                            "model_not_found",
+     true,                                                                                                                                                   0  },
+    {"bounds, keys are ready: 502",
+     {DEAD},
+     1,                                                                    2,
+     10000,                                                                      false,
+     PICK_KEY,                                                                                          0,
+     502,                                                                                                            "upstream_auth_error",
+     false,                                                                                                                                                  1  },
+    {"bounds, keys are ready: 403",
+     {SUBSCRIPTION},
+     1,                                                                    2,
+     10000,                                                                      false,
+     PICK_KEY,                                                                                          0,
+     403,                                                                                                            "upstream_subscription_required",
+     false,                                                                                                                                                  1  },
+    {"bounds, keys are ready: 429",
+     {LIMITED},
+     1,                                                                    2,
+     10000,                                                                      false,
+     PICK_KEY,                                                                                          0,
+     429,                                                                                                            "rate_limit_exceeded",
+     false,                                                                                                                                                  1  },
+    {"bounds, none is ready",
+     {DEAD},
+     1,                                                                    2,
+     10000,                                                                      false,
+     PICK_EXHAUSTED,                                                                                    0,
+     502,                                                                                                            "upstream_auth_error",
+     true,                                                                                                                                                   0  },
+    {"bounds after a failure: the refusals'",
+     {BROKEN, DEAD},
+     2,                                                                    2,
+     10000,                                                                      false,
+     PICK_KEY,                                                                                          0,
+     502,                                                                                                            "upstream_auth_error",
+     false,                                                                                                                                                  1  },
+};
+
+/* Plays the attempts; returns what the last one says. */
+static enum attempts_next play(struct attempts *a, const struct end_row *row)
+{
+    enum attempts_next next = ATTEMPTS_NEXT_KEY;
+    for (size_t k = 0; k < row->n; k++) {
+        assert_why(next == ATTEMPTS_NEXT_KEY, row->why);
+        next = note(a, row->attempts[k], row->took_ms);
+    }
+    return next;
+}
+
+static void check_end(const struct end_row *row)
+{
+    struct arena arena;
+    struct attempts *a = fresh(row->max_retries);
+    enum attempts_next next = play(a, row);
+    assert_why(row->no_key == (next != ATTEMPTS_STOP), row->why);
+    if (row->no_key)
+        attempts_note_no_key(a);
+    arena_init(&arena, 1 << 16);
+    struct api_error e = attempts_error(a, &arena, row->pick, row->wait_ms);
+    assert_str_why(str_z(e.code), str_z(row->code), row->why);
+    if (e.status != row->status || e.no_retry != row->no_retry ||
+        e.retry_after_s != row->retry_after_s)
+        fail_msg("%s: %d, no_retry %d, Retry-After %u", row->why, e.status, e.no_retry,
+                 e.retry_after_s);
+    assert_why(e.message.len > 0, row->why);
+    arena_release(&arena);
+    free(a);
+}
+
 static void test_attempts__what_the_caller_gets(void **state)
 {
-    static const struct {
-        const char *why;
-        struct attempt attempts[4];
-        size_t n;
-        uint32_t max_retries;
-        uint64_t took_ms;
-        bool no_key; // the pool has none left; else the bounds end it
-        enum key_pick pick;
-        uint64_t wait_ms;
-        int status;
-        const char *code;
-        bool no_retry;
-        uint32_t retry_after_s;
-    } cases[] = {
-        {"used up",                               {BROKEN, BROKEN, BROKEN}, 3, 2, 1, false, PICK_KEY,       0,      500, NULL,                             true, 0  },
-        {"used up with a Retry-After",
-         {BROKEN, BUSY},
-         2,                                                                    1,
-         1,                                                                          false,
-         PICK_KEY,                                                                                          0,
-         503,                                                                                                            "overloaded",
-         false,                                                                                                                                                  1  },
-        {"the last failure is told",
-         {BUSY, CUT},
-         2,                                                                    1,
-         1,                                                                          false,
-         PICK_KEY,                                                                                          0,
-         502,                                                                                                            "bad_upstream_response",
-         true,                                                                                                                                                   0  },
-        {"the request's fault, later",
-         {BROKEN, BAD},
-         2,                                                                    2,
-         1,                                                                          false,
-         PICK_KEY,                                                                                          0,
-         400,                                                                                                            NULL,
-         true,                                                                                                                                                   0  },
-        {"no key after a failure",                {BROKEN},                 1, 2, 1, true,  PICK_EXHAUSTED, 0,      500, NULL,                             true, 0  },
-        {"a failure and a limit, no key",
-         {BROKEN, LIMITED},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_LIMITED,                                                                                      5000,
-         500,                                                                                                            NULL,
-         true,                                                                                                                                                   0  },
-        {"all limited",
-         {LIMITED, LIMITED},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_LIMITED,                                                                                      4001,
-         429,                                                                                                            "rate_limit_exceeded",
-         false,                                                                                                                                                  5  },
-        {"all limited, 120 s",
-         {LIMITED},
-         1,                                                                    2,
-         1,                                                                          true,
-         PICK_LIMITED,                                                                                      120000,
-         429,                                                                                                            "rate_limit_exceeded",
-         false,                                                                                                                                                  120},
-        {"all limited for long",
-         {LIMITED},
-         1,                                                                    2,
-         1,                                                                          true,
-         PICK_LIMITED,                                                                                      120001,
-         429,                                                                                                            "rate_limit_exceeded",
-         true,                                                                                                                                                   0  },
-        {"limited, and the pool is silent",
-         {LIMITED},
-         1,                                                                    2,
-         1,                                                                          true,
-         PICK_EXHAUSTED,                                                                                    0,
-         429,                                                                                                            "rate_limit_exceeded",
-         false,                                                                                                                                                  1  },
-        {"all dead",
-         {DEAD, DEAD},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_NO_UPSTREAM,                                                                                  0,
-         502,                                                                                                            "upstream_auth_error",
-         true,                                                                                                                                                   0  },
-        {"dead, and the others limited",
-         {DEAD},
-         1,                                                                    2,
-         1,                                                                          true,
-         PICK_LIMITED,                                                                                      7000,
-         429,                                                                                                            "rate_limit_exceeded",
-         false,                                                                                                                                                  7  },
-        {"dead, and another is tried",
-         {DEAD},
-         1,                                                                    2,
-         1,                                                                          true,
-         PICK_BUSY,                                                                                         0,
-         503,                                                                                                            "overloaded",
-         false,                                                                                                                                                  1  },
-        {"429 before 502",
-         {LIMITED, DEAD},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_LIMITED,                                                                                      1000,
-         429,                                                                                                            "rate_limit_exceeded",
-         false,                                                                                                                                                  1  },
-        {"502 before 403",
-         {SUBSCRIPTION, DEAD, SUBSCRIPTION},
-         3,                                                                    2,
-         1,                                                                          true,
-         PICK_EXHAUSTED,                                                                                    0,
-         502,                                                                                                            "upstream_auth_error",
-         true,                                                                                                                                                   0  },
-        {"403 before 404",
-         {SUBSCRIPTION, MISSING},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_EXHAUSTED,                                                                                    0,
-         403,                                                                                                            "upstream_subscription_required",
-         true,                                                                                                                                                   0  },
-        {"502 before 404",
-         {MISSING, NO_CONNECT},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_EXHAUSTED,                                                                                    0,
-         502,                                                                                                            "upstream_unavailable",
-         false,                                                                                                                                                  0  },
-        {"nobody has the model",
-         {MISSING, MISSING},
-         2,                                                                    2,
-         1,                                                                          true,
-         PICK_NO_UPSTREAM,                                                                                  0,
-         404,                                                                                                            "model_not_found",
-         true,                                                                                                                                                   0  },
-        {"bounds, keys are ready: 502",
-         {DEAD},
-         1,                                                                    2,
-         10000,                                                                      false,
-         PICK_KEY,                                                                                          0,
-         502,                                                                                                            "upstream_auth_error",
-         false,                                                                                                                                                  1  },
-        {"bounds, keys are ready: 403",
-         {SUBSCRIPTION},
-         1,                                                                    2,
-         10000,                                                                      false,
-         PICK_KEY,                                                                                          0,
-         403,                                                                                                            "upstream_subscription_required",
-         false,                                                                                                                                                  1  },
-        {"bounds, keys are ready: 429",
-         {LIMITED},
-         1,                                                                    2,
-         10000,                                                                      false,
-         PICK_KEY,                                                                                          0,
-         429,                                                                                                            "rate_limit_exceeded",
-         false,                                                                                                                                                  1  },
-        {"bounds, none is ready",
-         {DEAD},
-         1,                                                                    2,
-         10000,                                                                      false,
-         PICK_EXHAUSTED,                                                                                    0,
-         502,                                                                                                            "upstream_auth_error",
-         true,                                                                                                                                                   0  },
-        {"bounds after a failure: the refusals'",
-         {BROKEN, DEAD},
-         2,                                                                    2,
-         10000,                                                                      false,
-         PICK_KEY,                                                                                          0,
-         502,                                                                                                            "upstream_auth_error",
-         false,                                                                                                                                                  1  },
-    };
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct arena arena;
-        struct attempts *a = fresh(cases[i].max_retries);
-        enum attempts_next next = ATTEMPTS_NEXT_KEY;
-        for (size_t k = 0; k < cases[i].n; k++) {
-            assert_why(next == ATTEMPTS_NEXT_KEY, cases[i].why);
-            next = note(a, cases[i].attempts[k], cases[i].took_ms);
-        }
-        assert_why(cases[i].no_key == (next != ATTEMPTS_STOP), cases[i].why);
-        if (cases[i].no_key)
-            attempts_note_no_key(a);
-        arena_init(&arena, 1 << 16);
-        struct api_error e = attempts_error(a, &arena, cases[i].pick, cases[i].wait_ms);
-        assert_str_why(str_z(e.code), str_z(cases[i].code), cases[i].why);
-        if (e.status != cases[i].status || e.no_retry != cases[i].no_retry ||
-            e.retry_after_s != cases[i].retry_after_s)
-            fail_msg("%s: %d, no_retry %d, Retry-After %u", cases[i].why, e.status, e.no_retry,
-                     e.retry_after_s);
-        assert_why(e.message.len > 0, cases[i].why);
-        arena_release(&arena);
-        free(a);
-    }
+    for (size_t i = 0; i < COUNT_OF(ENDS); i++)
+        check_end(&ENDS[i]);
 }
 
 static void test_attempts__no_key_at_all(void **state)

@@ -339,6 +339,20 @@ static void test_keypool__leaves_out_keys_that_a_model_refuses(void **state)
     bench_free(b);
 }
 
+static void test_keypool__holds_no_refusal_against_a_model_that_was_not_asked(void **state)
+{
+    struct bench *b = bench_of(1);
+    struct lease lease;
+    (void)state;
+    take(b, T0, &lease);
+    keypool_report_failure(b->p, &lease, STR(""), &V_REFUSED, T0); // a list, say
+    assert_int_equal(try_pick(b, T0), PICK_KEY);
+    take(b, T0, &lease);
+    keypool_report_failure(b->p, &lease, M, &V_REFUSED, T0);
+    assert_int_equal(try_pick(b, T0), PICK_REFUSED);
+    bench_free(b);
+}
+
 static void test_keypool__doubles_a_refusal_to_a_day(void **state)
 {
     static const uint64_t hours[] = {1, 2, 4, 8, 16, 24, 24};
@@ -670,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_keypool__does_not_leave_a_listing_host_that_is_limited),
         cmocka_unit_test(test_keypool__asks_unknown_hosts_when_a_listing_one_is_out),
         cmocka_unit_test(test_keypool__leaves_out_keys_that_a_model_refuses),
+        cmocka_unit_test(test_keypool__holds_no_refusal_against_a_model_that_was_not_asked),
         cmocka_unit_test(test_keypool__doubles_a_refusal_to_a_day),
         cmocka_unit_test(test_keypool__waits_ten_minutes_for_a_signin),
         cmocka_unit_test(test_keypool__asks_keys_that_have_answered_after_eight_refusals),

@@ -29,8 +29,8 @@ struct model_host {
     bool cooling;
     uint64_t until_ms;
     unsigned connect_failures;
-    bool trial_out;
-    unsigned counted; // verdicts that the brake counts, since the last success
+    uint64_t trial_ms; // 0: nobody tries it
+    unsigned counted;  // verdicts that the brake counts, since the last success
 };
 
 /* A request that has a key. */
@@ -81,6 +81,11 @@ static int64_t wall(const struct world *w, uint64_t at_ms)
 }
 
 /* ---- what the rules say ---- */
+
+static bool on_trial(const struct world *w, const struct model_host *h)
+{
+    return h->trial_ms != 0 && w->now_ms < h->trial_ms + 30000;
+}
 
 static unsigned count_enabled(const struct world *w)
 {
@@ -133,7 +138,7 @@ static bool allow_ready(const struct world *w, const struct model_request *r, bo
     for (int i = 0; i < KEYS; i++) {
         const struct model_key *k = &w->keys[i];
         const struct model_host *h = &w->hosts[k->host];
-        bool right = over ? h->cooling && h->until_ms <= w->now_ms && !h->trial_out : !h->cooling;
+        bool right = over ? h->cooling && h->until_ms <= w->now_ms && !on_trial(w, h) : !h->cooling;
         e->allowed[i] = right && !host_is_out(r, k->host, new_host) &&
                         offers(w, r, k, KEY_IS_READY, CAUSE_NONE);
         any |= e->allowed[i];
@@ -164,7 +169,7 @@ static bool allow_trial(const struct world *w, const struct model_request *r, bo
         uint64_t due_ms = host_is_out(r, k->host, new_host) ? UINT64_MAX : trial_due(w, r, k);
         if (due_ms == UINT64_MAX)
             continue;
-        busy |= w->hosts[k->host].trial_out;
+        busy |= on_trial(w, &w->hosts[k->host]);
         e->due_ms = due_ms < e->due_ms ? due_ms : e->due_ms;
     }
     for (int i = 0; i < KEYS; i++)
@@ -352,9 +357,14 @@ static void step_acquire(struct world *w, struct model_request *r)
     uint64_t wait_ms = 0;
     bool new_host = draw(w, 5) == 0;
     struct expected e = expect(w, r, new_host);
+    int asked = PICK_REFUSED + 1;
+    if (r->n_tried == 0) // a new request gets what it is told
+        asked = (int)keypool_ask(w->b->p, NAMES[r->model], w->now_ms, &wait_ms);
     enum key_pick picked = keypool_acquire(w->b->p, &r->search, NAMES[r->model], new_host,
                                            w->now_ms, &r->lease, &wait_ms);
     assert_int_equal(picked, e.pick);
+    if (asked != PICK_REFUSED + 1)
+        assert_int_equal(asked, picked);
     w->picks[picked]++;
     if (picked == PICK_LIMITED)
         assert_int_equal(wait_ms, e.wait_ms);
@@ -371,7 +381,7 @@ static void step_acquire(struct world *w, struct model_request *r)
     r->tried[r->n_tried++] = k->id;
     r->tried_host[k->host] = true;
     if (e.trial)
-        w->hosts[k->host].trial_out = true;
+        w->hosts[k->host].trial_ms = w->now_ms;
 }
 
 static void host_back(struct model_host *h)
@@ -513,6 +523,25 @@ static void model_host_verdict(struct world *w, struct model_host *h, int doing,
     }
 }
 
+/* A good answer begins, and goes on. */
+static void step_answer(struct world *w, struct model_request *r)
+{
+    struct model_host *h = host_by_index(w, r->lease.host);
+    struct model_key *k = find(w, r->lease.key_id);
+    bool trial = r->lease.trial;
+    keypool_note_answer(w->b->p, &r->lease, w->now_ms);
+    assert_false(r->lease.trial);
+    if (!trial)
+        return;
+    h->trial_ms = 0;
+    host_back(h);
+    if (k == NULL)
+        return;
+    k->row = 0;
+    if (k->state == KEY_IS_COOLING && k->cause == CAUSE_FAILURES)
+        k->state = KEY_IS_READY;
+}
+
 static void step_report(struct world *w, struct model_request *r)
 {
     struct model_host *h = host_by_index(w, r->lease.host);
@@ -530,7 +559,7 @@ static void step_report(struct world *w, struct model_request *r)
             h->counted++;
     }
     r->has_lease = false;
-    h->trial_out = h->trial_out && !trial;
+    h->trial_ms = trial ? 0 : h->trial_ms;
     if (skip && doing != DO_SUCCESS) {
         key_search_skip_host(&r->search, &lease);
         r->skipped[host] = true;
@@ -554,7 +583,10 @@ static void step_request(struct world *w)
 {
     struct model_request *r = &w->requests[draw(w, LEASES)];
     if (r->has_lease) {
-        step_report(w, r);
+        if (draw(w, 8) == 0)
+            step_answer(w, r);
+        else
+            step_report(w, r);
         return;
     }
     if (!r->busy)

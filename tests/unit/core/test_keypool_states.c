@@ -492,6 +492,45 @@ static void test_keypool__lets_one_request_try_a_host_whose_time_is_over(void **
     bench_free(b);
 }
 
+static void test_keypool__is_back_when_a_good_answer_begins(void **state)
+{
+    struct bench *b = bench_of(3);
+    struct lease lease;
+    (void)state;
+    take(b, T0, &lease);
+    keypool_note_answer(b->p, &lease, T0); // no trial: says nothing new
+    keypool_release(b->p, &lease, T0);
+    report_times(b, 1, V_CONNECT, 2, T0);
+    take(b, T0 + 6000, &lease);
+    keypool_note_answer(b->p, &lease, T0 + 6000);
+    assert_false(host_at(b, 0).cooling); // though the stream goes on for minutes
+    assert_int_equal(try_pick(b, T0 + 6000), PICK_KEY);
+    keypool_report_success(b->p, &lease, M, 1, T0 + 90000);
+    for (uint64_t id = 1; id <= 3; id++)
+        report_times(b, id, V_RESET, 3, T0 + 100000);
+    uint64_t id = take(b, T0 + 100000, &lease);
+    assert_true(lease.trial);
+    keypool_note_answer(b->p, &lease, T0 + 100000);
+    assert_int_equal(state_of(b, id), KEY_IS_READY);
+    assert_true(keypool_remove(b->p, id, T0));
+    keypool_report_failure(b->p, &lease, M, &V_RESET, T0 + 100000);
+    bench_free(b);
+}
+
+static void test_keypool__waits_so_long_for_a_trial(void **state)
+{
+    struct bench *b = bench_of(1);
+    struct lease lease;
+    (void)state;
+    report_times(b, 1, V_CONNECT, 2, T0);
+    uint64_t over = T0 + 6000;
+    take(b, over, &lease);
+    assert_int_equal(try_pick(b, over + 29999), PICK_BUSY);
+    assert_int_equal(try_pick(b, over + 30000), PICK_KEY); // it has connected: another may try
+    keypool_release(b->p, &lease, over + 30000);
+    bench_free(b);
+}
+
 static void test_keypool__cools_a_host_at_fault_at_once(void **state)
 {
     struct bench *b = bench_of(2);
@@ -572,6 +611,8 @@ int main(void)
         cmocka_unit_test(test_keypool__cools_a_host_after_two_failed_connects),
         cmocka_unit_test(test_keypool__doubles_a_hosts_cooling_with_each_trial),
         cmocka_unit_test(test_keypool__lets_one_request_try_a_host_whose_time_is_over),
+        cmocka_unit_test(test_keypool__is_back_when_a_good_answer_begins),
+        cmocka_unit_test(test_keypool__waits_so_long_for_a_trial),
         cmocka_unit_test(test_keypool__cools_a_host_at_fault_at_once),
         cmocka_unit_test(test_keypool__blames_nobody_for_the_request),
         cmocka_unit_test(test_keypool__shortens_long_errors),

@@ -55,7 +55,7 @@ static void test_verdicts_are_bounded(void **state)
 {
     (void)state;
     struct metrics m = {0};
-    char names[METRICS_VERDICTS_MAX + 1][8];
+    char names[METRICS_VERDICTS_MAX + 1][16];
     for (int i = 0; i <= METRICS_VERDICTS_MAX; i++) {
         snprintf(names[i], sizeof(names[i]), "v%d", i);
         metrics_attempt(&m, names[i]);

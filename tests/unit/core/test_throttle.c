@@ -31,7 +31,7 @@ static void pass_from(struct throttle *t, const char *address, uint64_t now_ms)
     throttle_passed(t, (const struct sockaddr *)&addr, now_ms);
 }
 
-#define MINUTE 60000
+#define MINUTE ((uint64_t)60000)
 
 /* Tries that far apart leave the shared budget full: what is seen is the address's own wait. */
 #define APART ((uint64_t)MINUTE)
@@ -89,6 +89,21 @@ static void test_throttle__one_address_leaves_tries_to_newcomers(void **state)
         assert_int_equal(try_from(*state, address, 1), 0);
     }
     assert_int_equal(try_from(*state, "198.51.100.99", 1), MINUTE / THROTTLE_PER_MINUTE);
+}
+
+static void test_throttle__who_was_wrong_leaves_tries_to_newcomers(void **state)
+{
+    for (int i = 0; i < THROTTLE_PER_MINUTE - THROTTLE_FOR_NEWCOMERS; i++)
+        assert_int_equal(try_from(*state, "192.0.2.1", 1), 0);
+    assert_int_equal(try_from(*state, "192.0.2.2", 1), 0);
+    // It has four free tries left, and the budget has four: they are not for who was wrong.
+    assert_int_equal(try_from(*state, "192.0.2.2", 1), 2 * MINUTE / THROTTLE_PER_MINUTE);
+    for (int i = 0; i < THROTTLE_FOR_NEWCOMERS - 1; i++) {
+        char address[32];
+        snprintf(address, sizeof(address), "198.51.100.%d", i);
+        assert_int_equal(try_from(*state, address, 1), 0);
+    }
+    assert_int_not_equal(try_from(*state, "198.51.100.99", 1), 0);
 }
 
 static void test_throttle__strangers_have_ten_a_minute(void **state)
@@ -217,6 +232,8 @@ int main(void)
                                         make, drop),
         cmocka_unit_test_setup_teardown(test_throttle__one_address_leaves_tries_to_newcomers, make,
                                         drop),
+        cmocka_unit_test_setup_teardown(test_throttle__who_was_wrong_leaves_tries_to_newcomers,
+                                        make, drop),
         cmocka_unit_test_setup_teardown(test_throttle__strangers_have_ten_a_minute, make, drop),
         cmocka_unit_test_setup_teardown(test_throttle__who_logged_in_before_is_not_locked_out, make,
                                         drop),

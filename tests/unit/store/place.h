@@ -15,19 +15,19 @@
 #include "unit.h"
 
 struct place {
-    char dir[64];
-    char db[128];
-    char key[128];
+    char *dir;
+    char *db;
+    char *key;
 };
 
 static inline int place_setup(void **state)
 {
     struct place *p = calloc(1, sizeof(*p));
-    snprintf(p->dir, sizeof(p->dir), "/tmp/o2o-store-XXXXXX");
-    if (crypto_init() != ERR_OK || mkdtemp(p->dir) == NULL)
+    p->dir = strdup("/tmp/o2o-store-XXXXXX");
+    if (crypto_init() != ERR_OK || mkdtemp(p->dir) == NULL ||
+        asprintf(&p->db, "%s/ollama2openai.db", p->dir) < 0 ||
+        asprintf(&p->key, "%s/secret.key", p->dir) < 0)
         return -1;
-    snprintf(p->db, sizeof(p->db), "%s/ollama2openai.db", p->dir);
-    snprintf(p->key, sizeof(p->key), "%s/secret.key", p->dir);
     *state = p;
     return 0;
 }
@@ -38,6 +38,9 @@ static inline int place_teardown(void **state)
     char command[128];
     snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
     int rc = system(command); // NOLINT(cert-env33-c): a name of mkdtemp's
+    free(p->dir);
+    free(p->db);
+    free(p->key);
     free(p);
     return rc;
 }

@@ -12,7 +12,7 @@ static void see_limit(bool small)
 {
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = small ? 256 * 1024 : limit.rlim_max;
+    limit.rlim_cur = small ? (rlim_t)256 * 1024 : limit.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 

@@ -148,7 +148,7 @@ static void test_store_keys__a_batch_is_found_by_its_first_id(void **state)
     struct key_spec keys[] = {key_of("a"), key_of("b")};
     uint64_t ids = 0;
     add(s, keys, 2);
-    assert_int_equal(store_add_keys(s, keys, 2, true, NULL), ERR_OK);
+    assert_int_equal(store_add_keys(s, keys, 2, STORE_NEW_BATCH, NULL), ERR_OK);
     add(s, keys, 1);
     assert_int_equal(store_read_batch(s, 3, count_ids, &ids, NULL), ERR_OK);
     assert_int_equal(ids, 34);

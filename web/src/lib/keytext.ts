@@ -5,8 +5,16 @@ export interface TextPiece {
   firstLine: number; // of the whole text, from 1
 }
 
+/** Whether the text is a file of another program, which has to stay whole: JSON, or CSV with a header. */
+export function isFile(text: string): boolean {
+  const head = text.slice(0, 4096).replace(/^\uFEFF/, "").trimStart();
+  const first = (head.split("\n", 1)[0] ?? "").toLowerCase();
+  return /^[[{]/.test(head) || /(^|[,;\t])"?key"?([,;\t\r]|$)/.test(first) && /[,;\t]/.test(first);
+}
+
 /** Pieces of at most `lines` lines and `chars` characters, cut at line ends. */
 export function cut(text: string, lines: number, chars: number): TextPiece[] {
+  if (isFile(text)) return [{ text, firstLine: 1 }];
   const pieces: TextPiece[] = [];
   let start = 0;
   let line = 1;

@@ -5,6 +5,7 @@ import { createStore } from "./store";
 import type { Job, LogEntry, Overview, Tick } from "./types";
 
 export const overview = createStore<Overview | null>(null);
+export const overviewError = createStore<ApiError | null>(null);
 export const tick = createStore<Tick | null>(null);
 
 /** Rises whenever keys may look different: views read again, in place. */
@@ -17,8 +18,6 @@ const OVERVIEW_EVERY_MS = 10_000;
 const RETRY_FIRST_MS = 1000;
 const RETRY_MAX_MS = 10_000;
 
-let startedAt = "";
-
 export async function refreshOverview(): Promise<void> {
   if (sessionState.get() !== "in") return;
   try {
@@ -26,10 +25,11 @@ export async function refreshOverview(): Promise<void> {
     // Another program answers now: its page may be another as well.
     const old = overview.get();
     if (old && old.version !== next.version) location.reload();
-    startedAt = next.startedAt;
     overview.set(next);
+    overviewError.set(null);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    overviewError.set(error);
   }
 }
 
@@ -98,10 +98,6 @@ export function listenLog(listener: LogListener): () => void {
     logListeners.delete(listener);
     if (logListeners.size === 0) reopenLive();
   };
-}
-
-export function processStart(): string {
-  return startedAt;
 }
 
 // ---- the clock ----

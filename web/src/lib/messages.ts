@@ -248,6 +248,7 @@ export const messages = {
   didDelete: [(n: number) => `${keysEn(n)} deleted.`, (n: number) => `已删除 ${keysZh(n)}。`],
   didExport: [(n: number) => `${keysEn(n)} exported.`, (n: number) => `已导出 ${keysZh(n)}。`],
   didAdd: [(n: number) => `${keysEn(n)} added.`, (n: number) => `已添加 ${keysZh(n)}。`],
+  exportAll: ["Export takes all keys that match: select all first", "导出针对所有匹配的密钥：请先全选"],
   exportTitle: [(n: number) => `Export ${keysEn(n)}`, (n: number) => `导出 ${keysZh(n)}`],
   exportText: [
     "The file holds the keys in plain text, one a line. The server's log notes that it was made.",
@@ -330,6 +331,7 @@ export const messages = {
 
   // adding
   pasteKeys: ["Paste keys here, one a line, or drop a file", "在此粘贴密钥，每行一个，或拖入文件"],
+  largeText: [(n: number) => `${num(n)} lines, too many to show here.`, (n: number) => `共 ${num(n)} 行，内容过多，不在此显示。`],
   chooseFile: ["Choose a file", "选择文件"],
   fileTooLarge: [(mb: number) => `The file is larger than ${num(mb)} MB.`, (mb: number) => `文件大于 ${num(mb)} MB。`],
   defaultHost: ["Host of keys that name none", "未写主机的密钥所用主机"],

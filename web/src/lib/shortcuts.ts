@@ -10,6 +10,11 @@ function isTyping(target: EventTarget | null): boolean {
   return field !== null && field.type !== "checkbox";
 }
 
+/** What Enter already means something to. */
+function isControl(target: EventTarget | null): boolean {
+  return (target as HTMLElement | null)?.closest?.("a, button, summary, input") != null;
+}
+
 export function useShortcuts(table: Table): void {
   const latest = useRef(table);
   latest.current = table;
@@ -18,7 +23,7 @@ export function useShortcuts(table: Table): void {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
       const run = latest.current[event.key];
-      if (!run) return;
+      if (!run || (event.key === "Enter" && isControl(event.target))) return;
       event.preventDefault();
       run(event);
     };

@@ -206,7 +206,8 @@ export interface Setting {
 
 export interface BatchFault {
   input: string;
-  line: number;
+  line: number; // 0: the text is JSON
+  place: string; // the line, or where in the JSON
   error: string;
 }
 
@@ -215,7 +216,10 @@ export interface BatchResult {
   added: unknown[];
   addedCount: number;
   duplicates: unknown[];
+  duplicateCount: number;
   errors: BatchFault[];
+  errorCount: number;
+  notes: string[]; // settings of another program that stay behind
   import?: string | number;
 }
 

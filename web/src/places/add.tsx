@@ -17,6 +17,7 @@ const LOOK_LINES = 200_000;
 const IMPORT_LINES = 5000; // a piece is done at once, so that stopping is, too
 const FILE_MAX = 64 * 1024 * 1024;
 const SHOWN = 500;
+const LARGE_CHARS = 100_000; // more is slow to show, and nobody reads it
 
 const EXAMPLES = `sk-xxxxxxxxxxxxxxxx
 https://api.example.com|sk-xxxxxxxx
@@ -28,7 +29,9 @@ interface Verdict {
   added: number;
   newLines: NewLine[];
   duplicates: number;
-  errors: BatchFault[];
+  errors: BatchFault[]; // the first ones
+  errorCount: number;
+  notes: string[];
 }
 
 interface NewLine {
@@ -144,14 +147,16 @@ export async function undo(id: string | number, count: number): Promise<void> {
 
 /** Asks what the text would do. A text beyond one request's size is asked for in pieces. */
 async function look(text: string, baseUrl: string, signal: AbortSignal): Promise<Verdict> {
-  const all: Verdict = { added: 0, newLines: [], duplicates: 0, errors: [] };
+  const all: Verdict = { added: 0, newLines: [], duplicates: 0, errors: [], errorCount: 0, notes: [] };
   for (const piece of cut(text, LOOK_LINES, LOOK_CHARS)) {
     const answer = await api<BatchResult>("POST", "/keys/batch?dryRun=1", {
       body: bodyOf(piece.text, baseUrl), signal });
     const shift = piece.firstLine - 1;
     all.added += answer.addedCount;
-    all.duplicates += answer.duplicates.length;
-    all.errors.push(...answer.errors.map((e) => ({ ...e, line: e.line + shift })));
+    all.duplicates += answer.duplicateCount;
+    all.errorCount += answer.errorCount;
+    all.notes.push(...answer.notes);
+    all.errors.push(...answer.errors.map((e) => ({ ...e, line: e.line === 0 ? 0 : e.line + shift })));
     for (const item of answer.added) {
       if (all.newLines.length < SHOWN) all.newLines.push(newLine(item, shift));
     }
@@ -193,8 +198,8 @@ async function send(
         ...run,
         done: run.done + countLines(piece.text),
         added: run.added + answer.addedCount,
-        duplicates: run.duplicates + answer.duplicates.length,
-        errors: run.errors + answer.errors.length,
+        duplicates: run.duplicates + answer.duplicateCount,
+        errors: run.errors + answer.errorCount,
         import: run.import ?? answer.import ?? null,
       };
       show(run);
@@ -215,13 +220,28 @@ function Paste(props: { value: string; onChange: (text: string) => void; onError
     if (file.size > FILE_MAX) return props.onError(tr("fileTooLarge", FILE_MAX / 1048576));
     props.onChange(await file.text());
   };
+  // The browser's own way of pasting many lines takes it minutes.
+  const paste = (event: ClipboardEvent) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    const field = event.currentTarget as HTMLTextAreaElement;
+    if (text.length < LARGE_CHARS / 10) return;
+    event.preventDefault();
+    props.onChange(props.value.slice(0, field.selectionStart) + text + props.value.slice(field.selectionEnd));
+  };
+  if (props.value.length > LARGE_CHARS) {
+    return (
+      <p class="large">
+        {tr("largeText", countLines(props.value))} <Button onClick={() => props.onChange("")}>{tr("clear")}</Button>
+      </p>
+    );
+  }
   return (
     <div class={`paste ${over ? "over" : ""}`}
       onDragOver={(e) => { e.preventDefault(); setOver(true); }}
       onDragLeave={() => setOver(false)}
       onDrop={(e) => { e.preventDefault(); void read(e.dataTransfer?.files[0]); }}>
       <textarea aria-label={tr("pasteKeys")} placeholder={tr("pasteKeys")} rows={7} spellcheck={false}
-        value={props.value} onInput={(e) => props.onChange(e.currentTarget.value)} />
+        value={props.value} onPaste={paste} onInput={(e) => props.onChange(e.currentTarget.value)} />
       <label class="file">
         <input type="file" accept=".txt,.csv,.json,text/plain" class="offscreen"
           onChange={(e) => { void read(e.currentTarget.files?.[0]); e.currentTarget.value = ""; }} />
@@ -260,28 +280,29 @@ function VerdictView(props: {
     <section class="verdicts">
       <p class="sum" role="status">
         <strong>{tr("newCount", verdict.added)}</strong> · {tr("duplicateCount", verdict.duplicates)} ·{" "}
-        <span class={verdict.errors.length > 0 ? "bad" : ""}>{tr("errorCount", verdict.errors.length)}</span>
+        <span class={verdict.errorCount > 0 ? "bad" : ""}>{tr("errorCount", verdict.errorCount)}</span>
       </p>
+      {verdict.notes.map((note) => <p key={note} class="faint">{note}</p>)}
       <Tabs label={tr("verdict")} value={part} onChange={setPart}
         options={[["new", tr("newLines")], ["errors", tr("faultyLines")]]} />
-      {part === "errors" ? <Faults faults={verdict.errors} /> : (
+      {part === "errors" ? <Faults faults={verdict.errors} count={verdict.errorCount} /> : (
         <NewLines verdict={verdict} left={left} choose={choose} />
       )}
     </section>
   );
 }
 
-function Faults({ faults }: { faults: BatchFault[] }) {
+function Faults({ faults, count }: { faults: BatchFault[]; count: number }) {
   if (faults.length === 0) return <p class="faint">{tr("noFaults")}</p>;
   return (
     <table class="plain">
       <thead><tr><th class="num">{tr("line")}</th><th>{tr("text")}</th><th>{tr("why")}</th></tr></thead>
       <tbody>
         {faults.slice(0, SHOWN).map((f, i) => (
-          <tr key={i}><td class="num">{num(f.line)}</td><td class="mono clip">{f.input}</td><td>{f.error}</td></tr>
+          <tr key={i}><td class="num">{f.line === 0 ? f.place : num(f.line)}</td><td class="mono clip">{f.input}</td><td>{f.error}</td></tr>
         ))}
       </tbody>
-      {faults.length > SHOWN && <caption>{tr("moreLines", faults.length - SHOWN)}</caption>}
+      {count > SHOWN && <caption>{tr("moreLines", count - SHOWN)}</caption>}
     </table>
   );
 }

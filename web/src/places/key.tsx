@@ -106,7 +106,7 @@ function Why({ detail }: { detail: KeyDetail }) {
         <p>
           <strong>{sentence}</strong>{" "}
           {key.status === "cooling" && key.coolingUntil && (
-            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && ` (${tr(key.source)})`}</span>
+            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && ` (${trMaybe(key.source) ?? key.source})`}</span>
           )}
         </p>
         {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reason}</p>}

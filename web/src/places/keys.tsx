@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, get, query, text } from "../lib/api";
 import { hostOf, num, percent } from "../lib/format";
-import { tr } from "../lib/i18n";
+import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, overview, tick, watchJob } from "../lib/live";
 import { go, place, setQuery } from "../lib/router";
 import { useShortcuts } from "../lib/shortcuts";
@@ -73,6 +73,7 @@ export function Keys() {
   if (rows.total === 0 && !filtered && !rows.error) {
     return (
       <main class="place">
+        <h1 class="offscreen">{tr("keys")}</h1>
         <Empty title={tr("noKeysTitle")}>
           <p>{now?.upstream.kind === "local" && now.upstream.up
             ? tr("noKeysLocal", now.upstream.url ?? "")
@@ -156,6 +157,10 @@ function useKeyboard(
     x: () => {
       const key = cursor === null ? undefined : rows.row(cursor);
       if (key) toggle(key);
+    },
+    Enter: () => {
+      const key = cursor === null ? undefined : rows.row(cursor);
+      if (key) go(`/keys/${encodeURIComponent(key.id)}`);
     },
     Escape: clear,
     "/": () => document.querySelector<HTMLInputElement>(".toolbar input[type=search]")?.focus(),
@@ -285,9 +290,9 @@ function Row(props: {
         {hostOf(key.baseUrl)}
         {key.account && <span class="faint"> {key.account}</span>}
       </div>
-      <div role="cell" class="c-why" title={whyOf(key)}>{whyOf(key)}</div>
+      <div role="cell" class="c-why" title={whyOf(key)}>{props.narrow ? narrowLine(key) : whyOf(key)}</div>
       <div role="cell" class="c-num">
-        {num(key.totalRequests)}<span class="narrow-only-inline"> {tr("requestsWord", key.totalRequests)}</span>
+        {num(key.totalRequests)}
       </div>
       <div role="cell" class="c-num c-failed">
         {key.totalRequests > 0 ? percent(key.failedRequests, key.totalRequests) : ""}
@@ -295,6 +300,11 @@ function Row(props: {
       <div role="cell" class="c-used"><Ago at={key.lastUsed} /></div>
     </div>
   );
+}
+
+/** A phone's second line: why, or else where and how much. */
+function narrowLine(key: Key): string {
+  return whyOf(key) || `${hostOf(key.baseUrl)} · ${num(key.totalRequests)} ${tr("requestsWord", key.totalRequests)}`;
 }
 
 function openOnClick(event: MouseEvent, key: Key): void {
@@ -308,8 +318,9 @@ export function whyOf(key: Key): string {
   if (key.status === "ready") return "";
   if (key.status === "disabled") return tr("disabledByPerson");
   const text = key.reason || key.lastError || "";
-  if (key.status === "cooling" && key.source) return text ? `${text} (${tr(key.source)})` : tr(key.source);
-  return text;
+  if (key.status !== "cooling" || !key.source) return text;
+  const source = trMaybe(key.source) ?? key.source;
+  return text ? `${text} (${source})` : source;
 }
 
 // ---- acting on what is selected ----
@@ -366,12 +377,15 @@ function Actions(props: {
       {button("enable")}
       {button("disable")}
       {button("reset")}
-      <Button disabled={busy !== ""} onClick={() => setExporting(true)}>{tr("export")}</Button>
+      <Button disabled={busy !== "" || !props.selection.all} onClick={() => setExporting(true)}
+        {...(props.selection.all ? {} : { title: tr("exportAll") })}>
+        {tr("export")}
+      </Button>
       {button("delete", "danger")}
       {exporting && (
         <PasswordDialog title={tr("exportTitle", count)} text={tr("exportText")} yes={tr("export")}
           onClose={() => setExporting(false)}
-          onPassword={(password) => download(password, target)} />
+          onPassword={(password) => download(password, props.filter)} />
       )}
     </div>
   );
@@ -387,9 +401,9 @@ function done(action: Action, count: number): void {
   toast(words[action]);
 }
 
-async function download(password: string, target: object): Promise<string | null> {
+async function download(password: string, filter: Filter): Promise<string | null> {
   try {
-    const lines = await text("POST", "/keys/export", { password, ...target });
+    const lines = await text("POST", "/keys/export", { password, filter });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([lines], { type: "text/plain" }));
     link.download = "keys.txt";

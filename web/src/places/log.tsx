@@ -1,4 +1,5 @@
 // The last requests, live; and one request with its attempts. Never a prompt.
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, query } from "../lib/api";
 import { clock, exact, hostOf, ms, num } from "../lib/format";
@@ -112,6 +113,10 @@ export function Log() {
     k: () => move(-1),
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
+    Enter: () => {
+      const entry = cursor === null ? undefined : entries[cursor];
+      if (entry) go(`/log/${entry.id}`);
+    },
     "/": () => document.querySelector<HTMLInputElement>(".toolbar input[type=search]")?.focus(),
     Escape: () => setCursor(null),
   });
@@ -119,7 +124,13 @@ export function Log() {
   return (
     <main class="place log">
       <h1 class="offscreen">{tr("log")}</h1>
-      <Filters filter={filter} />
+      <Filters filter={filter}>
+        {waiting.length > 0 && (
+          <button type="button" class="newer" onClick={() => { take(); box.current?.scrollTo(0, 0); }}>
+            {tr("newer", waiting.length)}
+          </button>
+        )}
+      </Filters>
       {error && <Failure error={error} again={() => setRetry((n) => n + 1)} />}
       {!list && !error && <Skeleton rows={12} />}
       {list && entries.length === 0 && (filtered ? (
@@ -135,11 +146,6 @@ export function Log() {
       ))}
       {entries.length > 0 && (
         <div class="logbox" ref={box} tabIndex={0} role="region" aria-label={tr("log")}>
-          {waiting.length > 0 && (
-            <button type="button" class="newer" onClick={() => { take(); box.current?.scrollTo(0, 0); }}>
-              {tr("newer", waiting.length)}
-            </button>
-          )}
           <table class="rows">
             <thead>
               <tr>
@@ -166,7 +172,7 @@ function merge(newer: LogEntry[], old: LogEntry[]): LogEntry[] {
   return [...newer.filter((e) => !known.has(e.id)), ...old].slice(0, KEPT);
 }
 
-function Filters({ filter }: { filter: LogFilter }) {
+function Filters({ filter, children }: { filter: LogFilter; children: ComponentChildren }) {
   const [typed, setTyped] = useState(filter.q ?? "");
   const timer = useRef(0);
   useEffect(() => setTyped(filter.q ?? ""), [filter.q]);
@@ -205,6 +211,8 @@ function Filters({ filter }: { filter: LogFilter }) {
           {tr(name)}: {filter[name]} ✕
         </button>
       ))}
+      <span class="grow" />
+      {children}
     </div>
   );
 }
@@ -249,7 +257,7 @@ export function LogDetail({ id }: { id: string }) {
 }
 
 function Detail({ entry: e, attempts }: { entry: LogEntry; attempts: Attempt[] }) {
-  const facts: [string, preact.ComponentChildren][] = [
+  const facts: [string, ComponentChildren][] = [
     [tr("time"), <>{exact(e.at)} (<Ago at={e.at} />)</>],
     [tr("route"), e.route + (e.stream ? ` · ${tr("streamed")}` : "")],
     [tr("model"), e.model],

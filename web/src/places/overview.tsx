@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api, query } from "../lib/api";
 import { hostOf, ms, num, percent, rate, short, span, when } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
-import { keysChanged, overview, tick, useLoad, useNow } from "../lib/live";
+import { keysChanged, overview, overviewError, refreshOverview, tick, useLoad, useNow } from "../lib/live";
 import { place, setQuery } from "../lib/router";
 import type { Host, Overview as Data, Problem, Range, Series } from "../lib/types";
 import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton, Tabs } from "../ui/basics";
@@ -17,7 +17,15 @@ export function Overview() {
   const live = tick.use();
   const chosen = place.use().query.get("range");
   const range: Range = chosen === "1h" || chosen === "30d" ? chosen : "24h";
-  if (!data) return <main class="place"><h1 class="offscreen">{tr("overview")}</h1><Skeleton rows={8} tall /></main>;
+  const error = overviewError.use();
+  if (!data) {
+    return (
+      <main class="place">
+        <h1 class="offscreen">{tr("overview")}</h1>
+        {error ? <Failure error={error} again={() => void refreshOverview()} /> : <Skeleton rows={8} tall />}
+      </main>
+    );
+  }
   const states = live?.states ?? data.states;
   const total = states.ready + states.cooling + states.dead + states.disabled;
   return (
@@ -215,6 +223,7 @@ function Charts({ series }: { series: Series }) {
   const requests = sum(series.requests);
   const errors = sum(series.errors);
   const p95 = last(series.p95);
+  if (requests === 0) return <p class="faint">{tr("noTrafficYet")}</p>;
   return (
     <>
       <div class="charts">
@@ -239,7 +248,7 @@ function Charts({ series }: { series: Series }) {
             { label: tr("tokensOut"), values: series.tokensOut, color: "--accent", fill: true, format: num },
           ]} />
       </div>
-      {requests === 0 ? <p class="faint center">{tr("noTrafficYet")}</p> : <Top series={series} />}
+      <Top series={series} />
     </>
   );
 }
