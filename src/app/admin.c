@@ -44,6 +44,8 @@ static const struct admin_row ROWS[] = {
     {HTTP1_GET,    STR_C("/admin/api/stats"),               admin_stats,             NONE,  true,  ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/overview"),            admin_overview,          NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/live"),                admin_live,              NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/log"),                 admin_log_list,          NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/log/:id"),             admin_log_one,           NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/series"),              admin_series,            NONE,  true,  ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/backup"),              admin_backup,            NONE,  false, ADMIN_SESSION},
 };
