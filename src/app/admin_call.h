@@ -19,18 +19,10 @@ struct check_run;
 struct health_check;
 struct admin_work;
 
-/*
- * Where `log` events come from: appends {"entries":…,"skipped":n} with what came after `*id`, and
- * moves that on; false: nothing came. With `out` NULL it only moves on to the newest. Any thread.
- */
-typedef bool admin_log_since_fn(void *arg, uint64_t *id, struct buf *out);
-
 struct admin {
     struct admin_auth *auth;
     struct jobs *jobs;
-    atomic_uint listeners;         // of admin_live.c, of all workers
-    admin_log_since_fn *log_since; // NULL: no log is kept
-    void *log_arg;
+    atomic_uint listeners;        // of admin_live.c, of all workers
     atomic_bool told_unencrypted; // the log says once that a login came unencrypted
 };
 
