@@ -2,6 +2,10 @@
 
 #include <stdio.h>
 
+#include "app/admin_work.h"
+#include "app/catalog.h"
+#include "base/clock.h"
+
 str key_shown_id(const struct key_view *view, char out[24])
 {
     if (view->old_id.len > 0)
@@ -10,11 +14,16 @@ str key_shown_id(const struct key_view *view, char out[24])
     return str_of(out, (size_t)n);
 }
 
+str source_show(enum cool_source source)
+{
+    if (source == COOL_NONE)
+        return STR("");
+    return source == COOL_STATED ? STR("stated") : STR("guessed");
+}
+
 static str shown_source(const struct key_view *view)
 {
-    if (view->state != KEY_IS_COOLING || view->source == COOL_NONE)
-        return STR("");
-    return view->source == COOL_STATED ? STR("stated") : STR("guessed");
+    return view->state == KEY_IS_COOLING ? source_show(view->source) : STR("");
 }
 
 void key_show(const struct key_view *view, struct key_shown *ret)
@@ -54,6 +63,33 @@ struct admin_summary summary_show(struct keypool *p, uint64_t now_ms)
                                   .tokens = s.tokens};
 }
 
+struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES])
+{
+    return (struct admin_key_counts){.ready = by_state[KEY_IS_READY],
+                                     .cooling = by_state[KEY_IS_COOLING],
+                                     .dead = by_state[KEY_IS_DEAD],
+                                     .disabled = by_state[KEY_IS_DISABLED]};
+}
+
+/* Keys that are ready show as cooling while their host cools. */
+struct admin_host host_show(const struct host_view *view)
+{
+    struct admin_host host = {.host = view->base_url,
+                              .keyed = view->keyed,
+                              .states = states_show(view->by_state),
+                              .cooling = view->cooling,
+                              .cause = str_z(key_cause_name(view->cause)),
+                              .reason = view->reason,
+                              .until_ms = view->until_ms,
+                              .since_ms = view->since_ms,
+                              .models = -1};
+    if (view->cooling) {
+        host.states.cooling += host.states.ready;
+        host.states.ready = 0;
+    }
+    return host;
+}
+
 struct key_filter filter_of(const struct admin_filter *filter)
 {
     static const struct {
@@ -78,4 +114,34 @@ void put_key_answer(void *arg, const struct key_view *view)
     struct key_shown shown;
     key_show(view, &shown);
     admin_put_key_answer(arg, &shown.key);
+}
+
+/* ---- one host by its number ---- */
+
+struct found_host {
+    struct arena *arena;
+    struct catalog *catalog;
+    uint32_t host;
+    bool found;
+    struct admin_host shown;
+};
+
+static void show_host(void *arg, const struct host_view *view)
+{
+    struct found_host *f = arg;
+    if (view->host != f->host)
+        return; // its last key was deleted meanwhile, and this is the next one
+    f->found = true;
+    f->shown = host_show(view);
+    f->shown.host = arena_copy(f->arena, view->base_url);
+    f->shown.reason = arena_copy(f->arena, f->shown.reason);
+    f->shown.models = catalog_host_count(f->catalog, view->host);
+}
+
+bool work_find_host(struct admin_work *w, uint32_t host, struct admin_host *ret)
+{
+    struct found_host f = {.arena = &w->arena, .catalog = w->program->catalog, .host = host};
+    (void)keypool_walk_hosts(work_pool(w), host, 1, clock_mono_ms(), show_host, &f);
+    *ret = f.shown;
+    return f.found;
 }

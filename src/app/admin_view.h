@@ -12,9 +12,12 @@
 #include <stdint.h>
 
 #include "codec/admin_answer.h"
+#include "codec/admin_feed.h"
 #include "codec/admin_request.h"
 #include "core/key_list.h"
 #include "core/keypool.h"
+
+struct admin_work;
 
 /* Room for what a shown key has of its own. */
 struct key_shown {
@@ -31,7 +34,19 @@ str key_shown_id(const struct key_view *view, char out[24]);
 
 struct admin_summary summary_show(struct keypool *p, uint64_t now_ms);
 
+/* A host as it shows, but for its models; borrows from the view. */
+struct admin_host host_show(const struct host_view *view);
+
+/* Keys by state. */
+struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES]);
+
+/* "stated", "guessed" or empty: where the end of a cooling comes from. */
+str source_show(enum cool_source source);
+
 struct key_filter filter_of(const struct admin_filter *filter);
+
+/* Finds a host by its number; texts live in the work's arena. False: it has no key any more. */
+bool work_find_host(struct admin_work *w, uint32_t host, struct admin_host *ret);
 
 /* A key_view_fn: appends {"success":true,"key":…} to the struct buf `arg`. */
 void put_key_answer(void *arg, const struct key_view *view);

@@ -243,6 +243,15 @@ bool catalog_host_has(struct catalog *c, uint32_t host, str name)
     return has;
 }
 
+int64_t catalog_host_count(struct catalog *c, uint32_t host)
+{
+    pthread_mutex_lock(&c->lock);
+    const struct host_list *h = find_host_locked(c, host);
+    int64_t n = h != NULL && h->known ? (int64_t)h->list.n : -1;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
 void catalog_mark_host(struct catalog *c, uint32_t host, uint64_t round_ms)
 {
     pthread_mutex_lock(&c->lock);

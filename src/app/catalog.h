@@ -73,6 +73,9 @@ MUST_CHECK enum err catalog_publish(struct catalog *c, uint32_t host, const stru
 /* Whether the list of `host` has the model; false where none is known. */
 bool catalog_host_has(struct catalog *c, uint32_t host, str name);
 
+/* How many models the list of `host` has; -1: none is known. */
+int64_t catalog_host_count(struct catalog *c, uint32_t host);
+
 /* As catalog_claim() with CATALOG_CURRENT_MS, for the list of one host. */
 bool catalog_claim_host(struct catalog *c, uint32_t host, uint64_t now_ms);
 

@@ -276,9 +276,11 @@ static enum err trim(struct feed *f, struct err_info *info)
 static enum err on_second(void *arg, bool last, struct err_info *info)
 {
     struct feed *f = arg;
+    struct problem_facts facts;
     take_counts(f);
     add_sample(f);
     turn(f);
+    feed_facts(f, &facts);
     enum err e = write_minutes(f, last, info);
     if (e == ERR_OK && !last)
         e = trim(f, info);
@@ -350,14 +352,6 @@ int64_t feed_well_since(const struct feed *f)
     return f->well_since_ms;
 }
 
-void feed_set_well(struct feed *f, bool well)
-{
-    if (!well)
-        f->well_since_ms = 0;
-    else if (f->well_since_ms == 0)
-        f->well_since_ms = clock_wall_ms();
-}
-
 /* ---- now ---- */
 
 /* The youngest sample that is at least so old, else the oldest there is; under the mutex. */
@@ -410,4 +404,22 @@ void feed_now(struct feed *f, struct feed_now *ret)
     now.version = f->version;
     pthread_mutex_unlock(&f->mutex);
     *ret = now;
+}
+
+void feed_facts(struct feed *f, struct problem_facts *ret)
+{
+    struct feed_now now;
+    feed_now(f, &now);
+    *ret = (struct problem_facts){.store_trouble = keeper_trouble(f->program->keeper),
+                                  .window_requests = now.window_requests,
+                                  .window_errors = now.window_errors};
+    uint64_t keys = 0;
+    for (size_t i = 0; i < KEY_STATES; i++)
+        keys += ret->by_state[i] = now.by_state[i];
+    if (keys == 0)
+        ret->fallback_failed = upstream_failed(f->program->keypool, clock_mono_ms());
+    if (!problems_well(ret))
+        f->well_since_ms = 0;
+    else if (f->well_since_ms == 0)
+        f->well_since_ms = clock_wall_ms();
 }

@@ -1,9 +1,8 @@
 #include "app/status.h"
 
+#include "app/upstream.h"
 #include "base/clock.h"
 #include "core/keypool.h"
-
-#define HOSTS_PER_STEP 64
 
 void status_reply_root(struct request *r)
 {
@@ -23,27 +22,10 @@ void status_reply_v1(struct request *r)
                            "there: use this address as the base URL of an OpenAI client\"}\n"));
 }
 
-static void on_host(void *arg, const struct host_view *view)
-{
-    bool *failed = arg;
-    if (view->fallback)
-        *failed = view->failed_last || view->cooling || view->by_state[KEY_IS_READY] == 0;
-}
-
-/* Whether the upstream that is used without keys did not do its work when it was last asked. */
-static bool fallback_failed(struct keypool *pool, uint64_t now_ms)
-{
-    bool failed = true;
-    uint32_t at = 0;
-    while (at != KEYPOOL_END)
-        at = keypool_walk_hosts(pool, at, HOSTS_PER_STEP, now_ms, on_host, &failed);
-    return failed;
-}
-
 static const char *status_of(struct keypool *pool, const struct key_summary *keys, uint64_t now_ms)
 {
     if (keys->total == 0)
-        return fallback_failed(pool, now_ms) ? "no_backends" : "ok";
+        return upstream_failed(pool, now_ms) ? "no_backends" : "ok";
     return keys->by_state[KEY_IS_READY] > 0 ? "ok" : "degraded";
 }
 

@@ -1,5 +1,7 @@
 #include "app/upstream.h"
 
+#define HOSTS_PER_STEP 64
+
 /* "http://127.0.0.1:11434", where a newcomer's Ollama listens. */
 static const struct url LOCAL_URL = {
     .host = STR_C("127.0.0.1"),
@@ -57,6 +59,22 @@ bool upstream_is_up(const struct upstream *u)
 bool upstream_is_missing(struct upstream *u, struct keypool *pool, const struct config *config)
 {
     return !config->upstream_set && !upstream_is_up(u) && !has_keys(pool);
+}
+
+static void see_fallback(void *arg, const struct host_view *view)
+{
+    bool *failed = arg;
+    if (view->fallback)
+        *failed = view->failed_last || view->cooling || view->by_state[KEY_IS_READY] == 0;
+}
+
+bool upstream_failed(struct keypool *pool, uint64_t now_ms)
+{
+    bool failed = true;
+    uint32_t at = 0;
+    while (at != KEYPOOL_END)
+        at = keypool_walk_hosts(pool, at, HOSTS_PER_STEP, now_ms, see_fallback, &failed);
+    return failed;
 }
 
 bool upstream_note(struct upstream *u, const struct config *config, bool unreachable,

@@ -46,6 +46,9 @@ bool upstream_is_missing(struct upstream *u, struct keypool *pool, const struct 
 /* Whether the local server answered when it was last looked for. */
 bool upstream_is_up(const struct upstream *u);
 
+/* Whether the server that is used without keys did not do its work when it was last asked. */
+bool upstream_failed(struct keypool *pool, uint64_t now_ms);
+
 /* Reports a contact with the fallback; returns whether it was the local server, and missing. */
 bool upstream_note(struct upstream *u, const struct config *config, bool unreachable,
                    uint64_t now_ms);

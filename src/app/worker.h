@@ -70,6 +70,7 @@ struct worker {
     struct learn_round *round; // owned by learn.c; NULL: no round is under way
     struct health *health;     // owned by health.c; NULL: not this worker's business
     struct list checks;        // of keys, under way; see health.c
+    struct list listeners;     // of what moves by itself; see admin_live.c
     struct list check_runs;    // that persons started; see admin_check.c
     bool draining;
 };

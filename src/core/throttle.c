@@ -1,5 +1,6 @@
 #include "core/throttle.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@ struct row {
 };
 
 struct throttle {
-    struct budget strangers;
     struct row known[THROTTLE_KNOWN_MAX]; // by last login
+    struct budget strangers;
     struct row rows[THROTTLE_ADDRESSES_MAX];
     struct row here; // this machine
 };
@@ -131,6 +132,7 @@ uint64_t throttle_admit(struct throttle *t, const struct sockaddr *addr, uint64_
     bool here = address_is_loopback(addr);
     struct row *known = here ? NULL : find_known(t, &o, now_ms);
     struct row *row = here ? &t->here : find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
+    assert(!here || row != NULL); // the analyzer does not see it
     if (row != NULL && now_ms - row->last_ms >= THROTTLE_WINDOW_MS)
         row->wrong = 0;
 

@@ -167,6 +167,11 @@ REFUSED = [
 ]
 
 
+def sent_on(upstream):
+    """What the upstream got of callers: at the start it is asked for its models besides."""
+    return [request for request in upstream.requests if request.target != "/api/tags"]
+
+
 @pytest.mark.parametrize("why, data, statuses", REFUSED, ids=[row[0] for row in REFUSED])
 def test_refused(server, upstream, why, data, statuses):
     """One error in JSON, the end of the connection, and nothing else."""
@@ -179,7 +184,7 @@ def test_refused(server, upstream, why, data, statuses):
             assert response.error["type"] == "invalid_request_error"
         assert client.ends_within(5), "the connection goes on, or more came"
         assert client.eof == "fin"
-    assert upstream.requests == []
+    assert sent_on(upstream) == []
 
 
 @pytest.mark.parametrize("size", [1, 7])
@@ -194,7 +199,7 @@ def test_refused_in_small_pieces(server, upstream, size):
                     break
             assert client.read_response().status in statuses, why
             assert client.ends_within(5), why
-    assert upstream.requests == []
+    assert sent_on(upstream) == []
 
 
 PADDED = b"   %d  " % len(BODY)
@@ -272,7 +277,7 @@ def test_bytes_behind_a_closing_request_are_not_served(server, upstream):
                     + raw.chat_request())
         assert client.read_response("GET").status == 200
         assert client.ends_within(5)
-    assert upstream.requests == []
+    assert sent_on(upstream) == []
 
 
 def test_refused_behind_a_good_one(server, upstream):
@@ -281,4 +286,4 @@ def test_refused_behind_a_good_one(server, upstream):
         client.send(SECOND + post(LENGTH + CHUNKED, CHUNKS) + raw.chat_request())
         assert [client.read_response("GET").status for _ in range(2)] == [200, 400]
         assert client.ends_within(5)
-    assert upstream.requests == []
+    assert sent_on(upstream) == []

@@ -21,6 +21,8 @@ const CASES = {
     const box = page.locator(".virtual");
     for (const part of [0.25, 0.8, 1]) {
       await box.evaluate((node, p) => { node.scrollTop = node.scrollHeight * p; }, part);
+      const index = () => page.locator(".vrow").last().getAttribute("aria-rowindex").then(Number);
+      await until("the rows follow", async () => (await index()) > KEYS * part);
       await until("the rows in view are read", async () => (await page.locator(".vrow.loading").count()) === 0);
       check((await page.locator(".vrow").count()) < 120, "few rows are in the document");
     }

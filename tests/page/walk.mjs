@@ -1,6 +1,7 @@
 // A walk through the page as a new user takes it, by what can be read on it alone:
 //   node walk.mjs '{"url", "password", "lang", "keyUrl", "model", "answer", "phone", "full"}'
 // keyUrl: a server for the keys; `full`: the program also has what stands in docs/admin-api-page.md.
+import { readFileSync } from "node:fs";
 import { check, openBrowser, openPage, until } from "./browser.mjs";
 import { WORDS } from "./words.mjs";
 
@@ -63,6 +64,20 @@ async function filterAndDisable() {
   await until("no key is disabled", async () => (await page.locator(".vrow .state.disabled").count()) === 0);
 }
 
+async function exportAll() {
+  await page.locator(".vrow.head input[type=checkbox]").check();
+  await page.locator(".actionbar").getByRole("button", { name: say.export, exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(say.password).fill("not it");
+  await dialog.getByRole("button", { name: say.export, exact: true }).click();
+  await dialog.getByText(say.wrong).waitFor();
+  await dialog.getByLabel(say.password).fill(password);
+  const [file] = await Promise.all([
+    page.waitForEvent("download"), dialog.getByRole("button", { name: say.export, exact: true }).click()]);
+  const lines = readFileSync(await file.path(), "utf8").trim().split("\n");
+  check(lines.length === LINES && lines[0].startsWith(`${keyUrl}|sk-walk-`), `all keys are in the file, ${lines.length}`);
+}
+
 async function chat() {
   await place(say.chat);
   await page.locator("select option", { hasText: model }).first().waitFor({ state: "attached" });
@@ -114,6 +129,7 @@ try {
   await logIn();
   await importKeys();
   await filterAndDisable();
+  await exportAll();
   const snippet = await chat();
   await settingsAndMore();
   await languageAndEnd();

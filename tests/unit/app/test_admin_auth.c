@@ -118,7 +118,7 @@ static void test_admin_auth__throttles_before_it_checks(void **state)
     struct verdicts v = {.loop = p->loop, .want = 5};
     uint64_t wait_ms = 0;
     for (int i = 0; i < 5; i++) {
-        char password[16];
+        char password[32];
         snprintf(password, sizeof(password), "wrong %d", i);
         assert_non_null(ask(p, password, "192.0.2.1", &v, &wait_ms));
     }
@@ -179,7 +179,7 @@ static void test_admin_auth__ends_with_checks_under_way(void **state)
     v = (struct verdicts){.loop = p->loop};
     uint64_t wait_ms;
     for (int i = 0; i < 5; i++) {
-        char password[16];
+        char password[32];
         snprintf(password, sizeof(password), "wrong %d", i);
         assert_non_null(ask(p, password, "192.0.2.1", &v, &wait_ms));
     }

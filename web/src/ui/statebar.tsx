@@ -13,7 +13,7 @@ export function StateBar(props: {
   return (
     <div class="statebar">
       <div class="bar" aria-hidden="true">
-        {STATES.map((s) => (
+        {STATES.filter((s) => props.states[s] > 0).map((s) => (
           <span key={s} class={`fill ${s}`} style={{ flexGrow: String(share(props.states[s], total)) }} />
         ))}
       </div>
