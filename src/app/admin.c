@@ -7,6 +7,7 @@
 #include "app/admin_call.h"
 #include "app/admin_check.h"
 #include "app/admin_gate.h"
+#include "app/admin_live.h"
 #include "app/admin_stream.h"
 #include "app/admin_work.h"
 #include "app/ui.h"
@@ -42,6 +43,9 @@ static const struct admin_row ROWS[] = {
     {HTTP1_DELETE, STR_C("/admin/api/jobs/:id"),            admin_job_delete,        NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/stats"),               admin_stats,             NONE,  true,  ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/overview"),            admin_overview,          NONE,  false, ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/live"),                admin_live,              NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/log"),                 admin_log_list,          NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/log/:id"),             admin_log_one,           NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/series"),              admin_series,            NONE,  true,  ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/backup"),              admin_backup,            NONE,  false, ADMIN_SESSION},
 };
@@ -111,6 +115,7 @@ void admin_call_free(struct admin_call *c)
     admin_work_leave(c->work);
     admin_check_leave(c);
     admin_stream_leave(c->stream);
+    admin_live_leave(c->listener);
     if (c->release_arg != NULL)
         c->release_arg(c->arg);
     free(c);

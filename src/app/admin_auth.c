@@ -93,6 +93,14 @@ bool admin_auth_has(struct admin_auth *a, str bearer)
     return has;
 }
 
+bool admin_auth_knows(struct admin_auth *a, str bearer)
+{
+    pthread_mutex_lock(&a->lock);
+    bool has = sessions_knows(a->sessions, bearer, clock_mono_ms());
+    pthread_mutex_unlock(&a->lock);
+    return has;
+}
+
 bool admin_auth_is_caller(struct admin_auth *a, str bearer)
 {
     if (session_is_token(bearer))

@@ -37,6 +37,9 @@ void admin_auth_reload(struct admin_auth *a, const struct config *old, const str
 /* Whether `bearer` is a session's token or a password that was found right; counts as a call. */
 bool admin_auth_has(struct admin_auth *a, str bearer);
 
+/* As that, but counts as no call: what goes on by itself does not keep a session alive. */
+bool admin_auth_knows(struct admin_auth *a, str bearer);
+
 /* Whether `bearer` lets its sender use /v1: a session's token, or its chat token. */
 bool admin_auth_is_caller(struct admin_auth *a, str bearer);
 

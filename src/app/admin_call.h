@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+struct admin_listener;
 struct admin_stream;
 struct check_run;
 struct health_check;
@@ -21,6 +22,7 @@ struct admin_work;
 struct admin {
     struct admin_auth *auth;
     struct jobs *jobs;
+    atomic_uint listeners;        // of admin_live.c, of all workers
     atomic_bool told_unencrypted; // the log says once that a login came unencrypted
 };
 
@@ -50,14 +52,15 @@ struct admin_call {
     const struct admin_row *row; // NULL: nothing is there
     bool known_path;             // with another method
     enum admin_credential how;
-    bool whole;                  // the body was read
-    struct admin_try *try;       // a password that is being checked; NULL: none
-    struct admin_work *work;     // NULL: nothing runs for it on the store's thread
-    struct admin_stream *stream; // its answer; NULL: it is none
-    struct check_run *run;       // keys that are checked for it; NULL: none
-    struct health_check *check;  // one key that is
-    uint64_t key_id;             // of that
-    void *arg;                   // the handler's own, released with the call; NULL: nothing
+    bool whole;                      // the body was read
+    struct admin_try *try;           // a password that is being checked; NULL: none
+    struct admin_work *work;         // NULL: nothing runs for it on the store's thread
+    struct admin_stream *stream;     // its answer; NULL: it is none
+    struct admin_listener *listener; // NULL: it is none
+    struct check_run *run;           // keys that are checked for it; NULL: none
+    struct health_check *check;      // one key that is
+    uint64_t key_id;                 // of that
+    void *arg;                       // the handler's own, released with the call; NULL: nothing
     void (*release_arg)(void *arg);
     size_t id_len;
     char id_room[ADMIN_ID_BYTES]; // what stood for ":id"
@@ -100,6 +103,7 @@ struct admin_extras {
     str content_type;       // application/json if empty
     str disposition;        // Content-Disposition
     uint32_t retry_after_s; // 0: none
+    bool unbuffered;        // proxies are to pass it on as it comes
 };
 
 /* Sends an answer; `extras` may be NULL. */
@@ -124,8 +128,10 @@ admin_handler admin_keys_list, admin_keys_patch, admin_keys_toggle, // admin_key
 admin_handler admin_keys_add, admin_keys_batch; // admin_import.c
 admin_handler admin_keys_bulk;                  // admin_bulk.c
 admin_handler admin_keys_export, admin_backup;  // admin_export.c
+admin_handler admin_log_list, admin_log_one;    // admin_log.c
 admin_handler admin_stats;                      // admin_stats.c
 admin_handler admin_overview;                   // admin_overview.c
+admin_handler admin_live;                       // admin_live.c
 admin_handler admin_series;                     // admin_series.c
 admin_handler admin_job_get, admin_job_delete;  // admin_jobs.c
 

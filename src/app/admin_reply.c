@@ -22,7 +22,7 @@ size_t admin_fields(const struct request *r, str cache_control,
     return n;
 }
 
-enum { REPLY_FIELDS = ADMIN_FIELDS + 6 };
+enum { REPLY_FIELDS = ADMIN_FIELDS + 7 };
 
 struct reply {
     struct http1_field fields[REPLY_FIELDS];
@@ -50,6 +50,7 @@ static void fill(struct reply *reply, const struct admin_call *c, int status,
     add(reply, STR("Allow"), e->allow);
     add(reply, STR("Content-Disposition"), e->disposition);
     add(reply, STR("Retry-After"), str_z(seconds));
+    add(reply, STR("X-Accel-Buffering"), e->unbuffered ? STR("no") : STR(""));
     add(reply, STR("WWW-Authenticate"), status == 401 ? STR("Bearer") : STR(""));
 }
 

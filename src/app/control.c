@@ -125,6 +125,7 @@ static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
     c->program.n_workers = n;
     c->workers = xcalloc(n, sizeof(struct worker *));
     c->program.workers = c->workers;
+    c->program.reqlog = reqlog_new(n);
     c->threads = xcalloc(n, sizeof(*c->threads));
     for (size_t i = 0; i < n; i++) {
         if (e != ERR_OK)
@@ -132,7 +133,7 @@ static enum err make_workers(struct control *c, struct sockaddr_storage *bound,
         else
             e = worker_new(&c->program, c->snapshot, fds[i], &c->workers[i], info);
         if (e == ERR_OK)
-            c->n_workers++;
+            c->workers[c->n_workers++]->index = i;
     }
     free(fds);
     return e;
@@ -247,6 +248,7 @@ static void control_release(struct control *c)
     feed_free(c->program.feed);
     keeper_close(c->program.keeper); // leases were given back with their requests
     catalog_free(c->program.catalog);
+    reqlog_free(c->program.reqlog);
     snapshot_release(c->snapshot);
 }
 

@@ -272,24 +272,15 @@ static enum err trim(struct feed *f, struct err_info *info)
     return e;
 }
 
-static void look_for_problems(struct feed *f)
-{
-    struct problem_facts facts;
-    feed_facts(f, &facts);
-    if (!problems_well(&facts))
-        f->well_since_ms = 0;
-    else if (f->well_since_ms == 0)
-        f->well_since_ms = clock_wall_ms();
-}
-
 /* What the keeper calls each second, and once more when all workers have ended. */
 static enum err on_second(void *arg, bool last, struct err_info *info)
 {
     struct feed *f = arg;
+    struct problem_facts facts;
     take_counts(f);
     add_sample(f);
     turn(f);
-    look_for_problems(f);
+    feed_facts(f, &facts);
     enum err e = write_minutes(f, last, info);
     if (e == ERR_OK && !last)
         e = trim(f, info);
@@ -427,4 +418,8 @@ void feed_facts(struct feed *f, struct problem_facts *ret)
         keys += ret->by_state[i] = now.by_state[i];
     if (keys == 0)
         ret->fallback_failed = upstream_failed(f->program->keypool, clock_mono_ms());
+    if (!problems_well(ret))
+        f->well_since_ms = 0;
+    else if (f->well_since_ms == 0)
+        f->well_since_ms = clock_wall_ms();
 }

@@ -76,10 +76,12 @@ void feed_free(struct feed *f);
 MUST_CHECK enum err feed_read(struct feed *f, const struct series_range *range, struct series *s,
                               struct tally *names, struct err_info *info);
 
-/* Since when there is nothing to complain of, wall clock; 0: there is something. */
+/* Since when there is no problem, wall clock; 0: there is one. As of the last feed_facts(), which
+ * is at most a second ago. */
 int64_t feed_well_since(const struct feed *f);
 
-/* What problems are told from. The text in it lives until the job ends. */
+/* What problems are told from, and notes whether there are any. The text in it lives until the job
+ * ends. */
 void feed_facts(struct feed *f, struct problem_facts *ret);
 
 /* ---- now ---- */

@@ -98,6 +98,7 @@ void request_free(struct request *r)
     drop(r, &r->origin);
     drop(r, &r->caller);
     drop(r, &r->attempts);
+    free(r->trail.failed);
     pool_give(pool_of(r), r, sizeof(*r));
 }
 
@@ -325,6 +326,73 @@ static bool is_served(enum route route)
     return route >= ROUTE_CHAT && route <= ROUTE_MODEL;
 }
 
+void request_note_attempt(struct request *r, uint64_t key_id, uint32_t host)
+{
+    struct request_trail *t = &r->trail;
+    t->n++;
+    t->open = true;
+    t->key_id = key_id;
+    t->host = host;
+    t->from_ms = exchange_age_ms(r->x);
+    r->upstream_status = 0;
+}
+
+void request_note_failure(struct request *r, const char *verdict, int status, str text)
+{
+    struct request_trail *t = &r->trail;
+    t->open = false;
+    if (t->failed == NULL)
+        t->failed = xcalloc(1, sizeof(*t->failed));
+    if (t->failed->n == REQLOG_TRIES_MAX)
+        return;
+    struct reqlog_try *try = &t->failed->items[t->failed->n++];
+    *try = (struct reqlog_try){.key_id = t->key_id,
+                               .host = t->host,
+                               .status = status,
+                               .ms = exchange_age_ms(r->x) - t->from_ms,
+                               .verdict = verdict};
+    size_t len = utf8_cut(text, sizeof(try->text) - 1);
+    if (len > 0)
+        memcpy(try->text, text.p, len);
+}
+
+/* Why it ended, in a word that people read: the access log's, but for the most usual ones. */
+static const char *shown_end(const struct request *r, int status, enum exchange_end how)
+{
+    if (how == EXCHANGE_GONE)
+        return "gone";
+    const char *word = end_word(r, how);
+    return status >= 400 && r->why == NULL ? "error" : word;
+}
+
+static void keep_in_log(struct request *r, int status, enum exchange_end how)
+{
+    struct request_trail *t = &r->trail;
+    struct reqlog_entry e = {
+        .at_ms = clock_wall_ms(),
+        .route = r->route,
+        .status = status,
+        .stream = r->streaming,
+        .attempts = t->n,
+        .host = t->n > 0 ? t->host : REQLOG_NO_HOST,
+        .key_id = t->key_id,
+        .first_ms = r->first_ms,
+        .ms = exchange_age_ms(r->x),
+        .tokens_in = r->tokens_in,
+        .tokens_out = r->tokens_out,
+        .end = shown_end(r, status, how),
+    };
+    if (t->open) {
+        e.last_verdict = how == EXCHANGE_SENT && r->why == NULL ? "ok" : e.end;
+        e.last_status = r->upstream_status;
+        e.last_ms = e.ms - t->from_ms;
+    }
+    reqlog_set_model(&e, r->model);
+    reqlog_set_caller(&e, r->caller.p != NULL ? r->caller : exchange_peer(r->x));
+    reqlog_add(r->worker->program->reqlog, r->worker->index, &e, t->failed);
+    t->failed = NULL;
+}
+
 static void count_served(const struct request *r, int status, enum exchange_end how)
 {
     struct metrics *m = &r->worker->metrics;
@@ -338,13 +406,15 @@ static void count_served(const struct request *r, int status, enum exchange_end 
     feed_note_request(&r->worker->feed, &request);
 }
 
-void request_log(const struct request *r, enum exchange_end how)
+void request_log(struct request *r, enum exchange_end how)
 {
     // A caller who left before an answer began is logged as nginx's users know it.
     int status = exchange_begun(r->x) ? exchange_status(r->x) : 499;
     count(r, status, how);
-    if (is_served(r->route))
+    if (is_served(r->route)) {
         count_served(r, status, how);
+        keep_in_log(r, status, how);
+    }
     log_info("request", LOG_STR("id", r->id),
              LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
              LOG_STR("method", http1_method_name(r->method)),

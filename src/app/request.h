@@ -20,6 +20,7 @@
 #include "codec/openai_error.h"
 #include "core/api_error.h"
 #include "core/cors.h"
+#include "core/reqlog.h"
 #include "core/target.h"
 #include "net/server.h"
 
@@ -29,6 +30,16 @@ struct relay;
 
 #define REQUEST_MODEL_BYTES     64 // of a model's name in the log
 #define REQUEST_RANDOM_ID_BYTES 29 // with a final zero
+
+/* What the log of requests gets of the attempts. */
+struct request_trail {
+    uint32_t n;                  // attempts begun
+    bool open;                   // the last one has not failed
+    uint32_t host;               // of the last one, the pool's number
+    uint64_t key_id;             // of the last one
+    uint64_t from_ms;            // the request's age when it began
+    struct reqlog_tries *failed; // owned; NULL: none has
+};
 
 struct request {
     struct exchange *x;
@@ -49,6 +60,7 @@ struct request {
     uint64_t first_ms;   // when the first useful thing was there; UINT64_MAX: none yet
     bool streaming;      // a stream of events has begun
     int upstream_status; // of the last attempt; 0: none
+    struct request_trail trail;
     enum route route;
     enum http1_method method;
     bool by_admin;                         // a caller of /v1 with an admin session
@@ -116,7 +128,13 @@ void request_begin_stream(struct request *r);
 /* Notes that the first useful thing of an answer is there, for the metrics. */
 void request_note_first(struct request *r);
 
-/* Writes the access line, and counts the request. */
-void request_log(const struct request *r, enum exchange_end how);
+/* An attempt begins, with this key at this host. */
+void request_note_attempt(struct request *r, uint64_t key_id, uint32_t host);
+
+/* It failed: `verdict` is static; `text` tells why, and holds nothing of the request or answer. */
+void request_note_failure(struct request *r, const char *verdict, int status, str text);
+
+/* Writes the access line, counts the request, and puts it into the log that persons look at. */
+void request_log(struct request *r, enum exchange_end how);
 
 #endif

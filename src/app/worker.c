@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "app/admin_check.h"
+#include "app/admin_live.h"
 #include "app/health.h"
 #include "app/learn.h"
 #include "app/look.h"
@@ -70,6 +71,7 @@ static void start_drain(void *arg)
     look_cancel(w);
     w->draining = true;
     admin_check_drain(w);
+    admin_live_drain(w);
     loop_timer_set(w->loop, &w->drain_timer, w->snapshot->config->shutdown_timeout_ms);
     server_drain(w->server, on_idle, w);
 }
@@ -107,6 +109,7 @@ enum err worker_new(struct program *program, struct snapshot *snapshot, int list
     list_init(&w->tails);
     list_init(&w->asks);
     list_init(&w->checks);
+    list_init(&w->listeners);
     list_init(&w->check_runs);
     loop_timer_init(&w->drain_timer, on_drain_deadline, w);
 

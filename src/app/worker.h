@@ -22,6 +22,7 @@
 #include "base/list.h"
 #include "core/keypool.h"
 #include "core/metrics.h"
+#include "core/reqlog.h"
 #include "net/client.h"
 #include "net/loop.h"
 #include "net/server.h"
@@ -40,6 +41,7 @@ struct program {
     struct catalog *catalog; // owned
     uint64_t started_ms;     // monotonic
     size_t n_workers;
+    struct reqlog *reqlog;   // owned
     struct worker **workers; // borrowed; all of them, once the first one runs
     char pseudonym[16];      // ours in Via, with a random part; zero-terminated
 };
@@ -47,6 +49,7 @@ struct program {
 struct worker {
     // read-only after worker_new()
     struct program *program;
+    size_t index; // in program->workers
     struct loop *loop;
     struct server *server;
     struct client *client;
@@ -67,6 +70,7 @@ struct worker {
     struct learn_round *round; // owned by learn.c; NULL: no round is under way
     struct health *health;     // owned by health.c; NULL: not this worker's business
     struct list checks;        // of keys, under way; see health.c
+    struct list listeners;     // of what moves by itself; see admin_live.c
     struct list check_runs;    // that persons started; see admin_check.c
     bool draining;
 };

@@ -501,6 +501,56 @@ enum err admin_read_live_query(struct arena *a, str query, bool *ret_log, struct
     return e;
 }
 
+static enum err read_log_status(str text, int *ret, struct err_info *info)
+{
+    uint64_t status;
+    if (text.len == 0)
+        *ret = ADMIN_LOG_ANY;
+    else if (str_eq(text, STR("ok")))
+        *ret = ADMIN_LOG_OK;
+    else if (str_eq(text, STR("error")))
+        *ret = ADMIN_LOG_ERROR;
+    else if (str_to_u64(text, &status) && status >= ADMIN_LOG_STATUS_MIN && status <= 599)
+        *ret = (int)status;
+    else
+        return err_set(info, ERR_SYNTAX, "'status' has to be ok, error or a number from %d to 599",
+                       ADMIN_LOG_STATUS_MIN);
+    return ERR_OK;
+}
+
+enum err admin_read_log_query(struct arena *a, str query, struct admin_log_query *ret,
+                              struct err_info *info)
+{
+    static const struct field fields[] = {
+        {.name = STR_C("status"), .max = 20              },
+        {.name = STR_C("route"),  .max = ADMIN_SEARCH_MAX},
+        {.name = STR_C("model"),  .max = ADMIN_SEARCH_MAX},
+        {.name = STR_C("key"),    .max = ADMIN_ID_MAX    },
+        {.name = STR_C("host"),   .max = ADMIN_URL_MAX   },
+        {.name = STR_C("q"),      .max = ADMIN_SEARCH_MAX},
+        {.name = STR_C("before"), .max = 20              },
+        {.name = STR_C("limit"),  .max = 20              },
+    };
+    str v[COUNT_OF(fields)];
+    struct admin_log_query log = {.limit = ADMIN_LOG_LIMIT};
+    enum err e = read_query(a, query, fields, COUNT_OF(fields), v, info);
+    if (e == ERR_OK)
+        e = read_log_status(v[0], &log.status, info);
+    if (e == ERR_OK)
+        e = read_number(v[6], STR("before"), 1, INT64_MAX, &log.before, info);
+    if (e == ERR_OK)
+        e = read_number(v[7], STR("limit"), 1, ADMIN_LOG_LIMIT_MAX, &log.limit, info);
+    if (e != ERR_OK)
+        return e;
+    log.route = v[1];
+    log.model = v[2];
+    log.key = v[3];
+    log.host = v[4];
+    log.q = v[5];
+    *ret = log;
+    return ERR_OK;
+}
+
 enum err admin_read_no_query(str query, struct err_info *info)
 {
     struct arena none;

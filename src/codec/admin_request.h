@@ -171,6 +171,30 @@ MUST_CHECK enum err admin_read_series_query(struct arena *a, str query, str *ret
 MUST_CHECK enum err admin_read_live_query(struct arena *a, str query, bool *ret_log,
                                           struct err_info *info);
 
+enum {
+    ADMIN_LOG_LIMIT = 100, // entries in one answer, if none is said
+    ADMIN_LOG_LIMIT_MAX = 500,
+};
+
+/* Besides these two a status itself, from ADMIN_LOG_STATUS_MIN on. */
+enum { ADMIN_LOG_ANY, ADMIN_LOG_OK, ADMIN_LOG_ERROR, ADMIN_LOG_STATUS_MIN = 100 };
+
+/* Which requests of the log; one has to match all that is there. Empty: any. */
+struct admin_log_query {
+    int status;
+    str route;
+    str model;
+    str key;         // an id
+    str host;        // a base URL
+    str q;           // in model, key name, host and end
+    uint64_t before; // an id; 0: none
+    uint64_t limit;  // 1 to ADMIN_LOG_LIMIT_MAX
+};
+
+/* status, route, model, key, host, q, before, limit */
+MUST_CHECK enum err admin_read_log_query(struct arena *a, str query, struct admin_log_query *ret,
+                                         struct err_info *info);
+
 /* Of routes that take no query. */
 MUST_CHECK enum err admin_read_no_query(str query, struct err_info *info);
 

@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "base/url.h"
@@ -349,6 +350,9 @@ struct host_view {
 
 uint32_t keypool_walk_hosts(struct keypool *p, uint32_t from, size_t max, uint64_t now_ms,
                             void (*fn)(void *arg, const struct host_view *view), void *arg);
+
+/* Appends the base URL of a host, also of one that has no key any more; of none nothing. */
+void keypool_put_host(struct keypool *p, uint32_t host, struct buf *out);
 
 /* "sk-a…wxyz" of a secret with 20 bytes or more; all hidden of a shorter one. */
 str key_mask(str secret, char out[KEYPOOL_MASK_BYTES]);

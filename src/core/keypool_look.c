@@ -200,6 +200,14 @@ uint32_t keypool_walk_hosts(struct keypool *p, uint32_t from, size_t max, uint64
     return next;
 }
 
+void keypool_put_host(struct keypool *p, uint32_t host, struct buf *out)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (host < p->n_hosts)
+        buf_append(out, p->hosts[host]->base_url);
+    pthread_mutex_unlock(&p->mutex);
+}
+
 /* ---- secrets ---- */
 
 str key_mask(str secret, char out[KEYPOOL_MASK_BYTES])

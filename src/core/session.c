@@ -173,6 +173,14 @@ bool sessions_has(struct sessions *s, str token, uint64_t now_ms)
     return use(s, find(s, digest, false), now_ms);
 }
 
+bool sessions_knows(const struct sessions *s, str token, uint64_t now_ms)
+{
+    unsigned char digest[CRYPTO_DIGEST_BYTES];
+    hash(s, "token", token, digest);
+    size_t i = find(s, digest, false);
+    return i < s->n && !is_over(&s->items[i], now_ms);
+}
+
 bool sessions_has_chat(struct sessions *s, str bearer, uint64_t now_ms)
 {
     unsigned char digest[CRYPTO_DIGEST_BYTES];

@@ -51,6 +51,9 @@ void sessions_adopt(struct sessions *s, str secret, uint64_t now_ms);
 /* Whether `token` is of a session; counts as a call of it. */
 bool sessions_has(struct sessions *s, str token, uint64_t now_ms);
 
+/* The same, without counting as a call. */
+bool sessions_knows(const struct sessions *s, str token, uint64_t now_ms);
+
 /* Whether `bearer` is the chat token of a session; counts as a call of it. */
 bool sessions_has_chat(struct sessions *s, str bearer, uint64_t now_ms);
 
