@@ -163,6 +163,11 @@ MUST_CHECK enum err store_read_moves(struct store *s, uint64_t key_id, str host,
                                      void (*fn)(void *arg, const struct key_move *move), void *arg,
                                      struct err_info *info);
 
+/* Reads the last move of each host, as that does. */
+MUST_CHECK enum err store_read_last_host_moves(struct store *s,
+                                               void (*fn)(void *arg, const struct key_move *move),
+                                               void *arg, struct err_info *info);
+
 /* ---- what was counted, by time ---- */
 
 enum {

@@ -45,6 +45,9 @@ static const char *const SQL[SQL_STATEMENTS] = {
         "WHERE key_id = ?1 AND host = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
     [SQL_READ_MOVES] = "SELECT host, at_ms, from_state, to_state, cause, source, until_ms, reason "
                        "FROM moves WHERE key_id = ?1 AND host = ?2 ORDER BY id DESC",
+    [SQL_READ_LAST_HOST_MOVES] =
+        "SELECT host, at_ms, from_state, to_state, cause, source, until_ms, reason FROM moves "
+        "WHERE id IN (SELECT max(id) FROM moves WHERE key_id = 0 GROUP BY host)",
     // Rows stand in order of time: the first that is young enough ends the search.
     [SQL_TRIM_MOVES] = "DELETE FROM moves WHERE id < coalesce((SELECT id FROM moves WHERE "
                        "at_ms >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)",
