@@ -144,6 +144,7 @@ static void take_life(void *arg, const struct key_view *view)
                               .tokens = view->new_tokens};
     f->life.last_error = arena_copy(&k->texts, view->life.last_error);
     f->life.account = arena_copy(&k->texts, view->life.account);
+    f->life.reason = arena_copy(&k->texts, view->life.reason);
 }
 
 /* Takes a batch of lives out of the pool; false: that were all. */

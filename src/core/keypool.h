@@ -91,6 +91,7 @@ struct key_life {
     uint64_t tokens;
     str last_error; // at most KEYPOOL_ERROR_BYTES
     str account;    // empty: unknown
+    str reason;     // of its state, unless that is ready; empty: as last_error. At most as long
     bool worked;    // an answer came with this key once
 };
 

@@ -348,7 +348,8 @@ static void restore_state(struct keypool *p, struct key *k, const struct key_lif
 {
     k->doublings = life->doublings < 32 ? life->doublings : 32;
     k->doubling = (uint8_t)doubling_of(life);
-    text_set(&k->reason, life->last_error, KEYPOOL_ERROR_BYTES);
+    text_set(&k->reason, life->reason.len > 0 ? life->reason : life->last_error,
+             KEYPOOL_ERROR_BYTES);
     if (life->state == KEY_IS_DEAD) {
         k->state = KEY_IS_DEAD;
         k->cause = CAUSE_REFUSED;
