@@ -25,6 +25,7 @@
 #include "core/keypool.h"
 #include "core/series.h"
 #include "core/tally.h"
+#include "core/throttle.h"
 
 struct store;
 
@@ -203,6 +204,17 @@ MUST_CHECK enum err store_read_tops(struct store *s, enum series_grain grain, in
 
 /* Forgets what is older than is kept; once an hour is enough. */
 MUST_CHECK enum err store_trim_series(struct store *s, int64_t now_s, struct err_info *info);
+
+/* ---- tries of passwords ---- */
+
+/* Puts these in the place of those that are there, all or none. Durable. */
+MUST_CHECK enum err store_write_tries(struct store *s, const struct throttle_row *rows, size_t n,
+                                      struct err_info *info);
+
+/* Reads at most THROTTLE_ROWS_MAX. */
+MUST_CHECK enum err store_read_tries(struct store *s,
+                                     void (*fn)(void *arg, const struct throttle_row *row),
+                                     void *arg, struct err_info *info);
 
 /* ---- the whole ---- */
 

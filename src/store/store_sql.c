@@ -77,6 +77,9 @@ static const char *const SQL[SQL_STATEMENTS] = {
                       "WHERE grain = ?1 AND at_s >= ?2 AND kind = ?3 "
                       "GROUP BY name ORDER BY 2 DESC, name LIMIT ?4",
     [SQL_TRIM_TOPS] = "DELETE FROM tops WHERE grain = ?1 AND at_s < ?2",
+    [SQL_DELETE_TRIES] = "DELETE FROM tries",
+    [SQL_WRITE_TRY] = "INSERT OR REPLACE INTO tries VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_READ_TRIES] = "SELECT kind, origin, last_ms, wrong, spent_ms FROM tries LIMIT ?1",
 };
 
 enum err store_prepare(struct store *s, struct err_info *info)

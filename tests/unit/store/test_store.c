@@ -125,6 +125,60 @@ static void test_store__stops_at_what_it_must_not_touch(void **state)
     }
 }
 
+/* ---- tries of passwords ---- */
+
+struct tries {
+    struct throttle_row rows[4];
+    size_t n;
+};
+
+static void copy_try(void *arg, const struct throttle_row *row)
+{
+    struct tries *t = arg;
+    assert_true(t->n < COUNT_OF(t->rows));
+    t->rows[t->n++] = *row;
+}
+
+static struct tries read_tries(struct store *s)
+{
+    struct tries t = {0};
+    assert_int_equal(store_read_tries(s, copy_try, &t, NULL), ERR_OK);
+    return t;
+}
+
+static void test_store__tries_replace_each_other(void **state)
+{
+    struct place *p = *state;
+    struct throttle_row rows[] = {
+        {.kind = THROTTLE_KNOWN, .origin = {1, 0, 2}, .wrong = 1, .last_ms = 5, .spent_ms = -7},
+        {.kind = THROTTLE_STRANGERS,        .last_ms = 9,                           .spent_ms = 11           },
+    };
+    struct store *s = place_open(p);
+    assert_int_equal(store_write_tries(s, &rows[1], 1, NULL), ERR_OK);
+    assert_int_equal(store_write_tries(s, rows, 2, NULL), ERR_OK);
+    store_close(s);
+    s = place_open(p);
+    struct tries t = read_tries(s);
+    assert_int_equal(t.n, 2);
+    for (size_t i = 0; i < t.n; i++) {
+        assert_int_equal(t.rows[i].kind, rows[i].kind);
+        assert_memory_equal(t.rows[i].origin, rows[i].origin, sizeof(rows[i].origin));
+        assert_int_equal(t.rows[i].wrong, rows[i].wrong);
+        assert_int_equal(t.rows[i].last_ms, rows[i].last_ms);
+        assert_int_equal(t.rows[i].spent_ms, rows[i].spent_ms);
+    }
+    assert_int_equal(store_write_tries(s, NULL, 0, NULL), ERR_OK);
+    assert_int_equal(read_tries(s).n, 0);
+    store_close(s);
+    // Rows of an edited file are passed over.
+    place_sql(p->db, "INSERT INTO tries VALUES (4, zeroblob(16), 1, 1, 1), "
+                     "(-1, zeroblob(16), 1, 1, 1), (0, zeroblob(15), 1, 1, 1), "
+                     "(0, zeroblob(16), 1, -1, 1)");
+    s = place_open(p);
+    assert_int_equal(read_tries(s).n, 0);
+    store_close(s);
+}
+
 static void count_key(void *arg, const struct key_spec *key)
 {
     size_t *n = arg;
@@ -299,6 +353,7 @@ int main(void)
         PLACE_TEST(test_store__takes_rights_from_others),
         PLACE_TEST(test_store__has_one_process),
         PLACE_TEST(test_store__stops_at_what_it_must_not_touch),
+        PLACE_TEST(test_store__tries_replace_each_other),
         PLACE_TEST(test_store__a_moved_secret_does_not_open),
         PLACE_TEST(test_store__the_key_file_is_its_own),
         PLACE_TEST(test_store__an_empty_file_is_a_first_start),
