@@ -221,6 +221,9 @@ MUST_CHECK enum err store_read_tries(struct store *s,
 /* Forgets days and moves that are older than STORE_DAYS_KEPT days; once a day is enough. */
 MUST_CHECK enum err store_trim(struct store *s, int64_t now_wall_ms, struct err_info *info);
 
+/* Looks whether the file is sound; once a day is enough. ERR_SYNTAX: it is damaged. */
+MUST_CHECK enum err store_check(struct store *s, struct err_info *info);
+
 /* Writes a consistent copy into the new file `path`, mode 0600; nothing is left of a failed one. */
 MUST_CHECK enum err store_backup(struct store *s, const char *path, struct err_info *info);
 

@@ -125,6 +125,47 @@ static void test_store__stops_at_what_it_must_not_touch(void **state)
     }
 }
 
+/* Writes another letter into the index of moves: no page is broken, but two do not agree. */
+static void damage_index(const struct place *p)
+{
+    static const char text[] = "https://moved.example";
+    struct sqlite *db;
+    int64_t page = 0, page_bytes = 0;
+    char bytes[65536];
+    assert_int_equal(sqlite_open(p->db, &db, NULL), ERR_OK);
+    assert_int_equal(
+        sqlite_ask(db, "SELECT rootpage FROM sqlite_schema WHERE name = 'moves_of'", &page, NULL),
+        ERR_OK);
+    assert_int_equal(sqlite_ask(db, "PRAGMA page_size", &page_bytes, NULL), ERR_OK);
+    sqlite_close(db);
+    FILE *f = fopen(p->db, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, (page - 1) * page_bytes, SEEK_SET), 0);
+    assert_int_equal(fread(bytes, 1, (size_t)page_bytes, f), page_bytes);
+    char *at = memmem(bytes, (size_t)page_bytes, text, sizeof(text) - 1);
+    assert_non_null(at);
+    assert_int_equal(fseek(f, (page - 1) * page_bytes + (at - bytes) + 10, SEEK_SET), 0);
+    assert_int_equal(fputc('x', f), 'x');
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_store__a_whole_check_sees_more_than_the_start(void **state)
+{
+    struct place *p = *state;
+    struct err_info info = {0};
+    struct key_move move = {.host = STR("https://moved.example"), .reason = STR("a test")};
+    struct store *s = place_open(p);
+    assert_int_equal(store_write_moves(s, &move, 1, NULL), ERR_OK);
+    assert_int_equal(store_check(s, &info), ERR_OK);
+    store_close(s);
+    damage_index(p);
+    s = place_open(p);
+    assert_int_equal(store_check(s, &info), ERR_SYNTAX);
+    assert_non_null(strstr(info.text, p->db));
+    assert_non_null(strstr(info.text, "put a backup"));
+    store_close(s);
+}
+
 /* ---- tries of passwords ---- */
 
 struct tries {
@@ -353,6 +394,7 @@ int main(void)
         PLACE_TEST(test_store__takes_rights_from_others),
         PLACE_TEST(test_store__has_one_process),
         PLACE_TEST(test_store__stops_at_what_it_must_not_touch),
+        PLACE_TEST(test_store__a_whole_check_sees_more_than_the_start),
         PLACE_TEST(test_store__tries_replace_each_other),
         PLACE_TEST(test_store__a_moved_secret_does_not_open),
         PLACE_TEST(test_store__the_key_file_is_its_own),
