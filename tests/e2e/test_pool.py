@@ -1,13 +1,16 @@
 """Which key a request gets, and what keys and hosts have been through shows in the next choice."""
 
 import collections
+import datetime
 import json
 import os
+import signal
 import threading
 import time
 
 import pytest
 
+import admin
 import answers
 import conftest
 import raw
@@ -363,9 +366,66 @@ def test_states_survive_a_restart(start_pool, start_server, new_upstream):
     assert not upstream.chats()
 
 
+def in_order(server):
+    """All keys as the admin API shows them, oldest first."""
+    script = admin.Script(server, admin.login(server).json()["token"])
+    keys = []
+    while True:
+        page = script.ok("GET", f"/keys?offset={len(keys)}&limit=1000")
+        keys += page["keys"]
+        if len(keys) >= page["total"]:
+            return sorted(keys, key=lambda key: int(key["id"]))
+
+
+def instant(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def check_shown(key, kind, tries):
+    """A key's state, reason and time in the admin API are what the upstream did to it."""
+    shown = (key["status"], key["lastError"], key["totalRequests"], key["failedRequests"])
+    if kind == "down":
+        assert key["status"] == "cooling" and key["cause"] == "connect", key
+        assert "connect" in key["reason"] and key["coolingUntil"], key
+    elif tries == 0:
+        assert shown == ("ready", None, 0, 0) and key["coolingUntil"] is None, key
+        assert key["lastUsed"] is None, key
+    elif kind == "dead":
+        error = "the upstream refused our credentials"
+        assert shown == ("dead", error, 1, 1), key
+        assert (key["cause"], key["reason"], key["coolingUntil"]) == (
+            "refused", f"refused: {error}", None), key
+    elif kind == "limited":
+        error = "the upstream's rate limit is reached; try again in 600 s"
+        assert shown == ("cooling", error, 1, 1), key
+        assert (key["cause"], key["source"], key["reason"]) == (
+            "limit", "stated", f"limited (the upstream named the time): {error}"), key
+        assert abs(instant(key["coolingUntil"]) - instant(key["lastUsed"]) - 600) < 2, key
+    else:
+        assert shown == ("ready", None, tries, 0) and key["coolingUntil"] is None, key
+    assert tries == 0 or kind == "down" or key["lastUsed"], key
+
+
+def check_same(before, after):
+    """Nothing of what is shown of keys has changed but what a clock moves by."""
+    times = {"coolingUntil", "lastUsed", "lastCheck"}
+    assert len(before) == len(after)
+    for was, now in zip(before, after):
+        for field in was | now:
+            if field == "coolingUntil" and was["cause"] == "connect":  # it may have been asked again
+                assert instant(now[field]) > instant(was[field]) - 1, (was, now)
+            elif field == "reason" and was["cause"] == "connect":
+                assert "connection refused" in was[field] and "connection refused" in now[field]
+            elif field in times and was[field] and now[field]:
+                assert abs(instant(was[field]) - instant(now[field])) < 1, (field, was, now)
+            else:
+                assert was[field] == now[field], (field, was, now)
+
+
 @pytest.mark.slow
-def test_thousands_of_keys_half_of_them_bad(start_pool, new_upstream):
-    """30 % dead, 30 % limited, 10 % on a host that is down: every stream succeeds."""
+def test_thousands_of_keys_half_of_them_bad(start_pool, start_server, new_upstream):
+    """30 % dead, 30 % limited, 10 % on a host that is down: every stream succeeds, and every key
+    shows what became of it, also after kill -9."""
     n, requests, callers = (100_000, 10_000, 16) if LONG else (2_000, 500, 8)
     upstream = new_upstream()
     down = f"http://127.0.0.1:{conftest.free_port()}"
@@ -384,7 +444,9 @@ def test_thousands_of_keys_half_of_them_bad(start_pool, new_upstream):
             return says[kinds[request.key]](conn, request)
         return answers.by_model(conn, request)
     upstream.fallback = by_kind
-    server = start_pool(lines, HEALTH_CHECK_INTERVAL=0)
+    settings = {"HEALTH_CHECK_INTERVAL": 0, "ADMIN_PASSWORD": admin.PASSWORD}
+    server = start_pool(lines, **settings)
+    server.expect_exit = -signal.SIGKILL
     failures = []
 
     def call():
@@ -398,9 +460,20 @@ def test_thousands_of_keys_half_of_them_bad(start_pool, new_upstream):
     for thread in threads:
         thread.join()
     assert not failures, failures[:3]
-    tried = collections.Counter(kinds[key] for key in set(seen_keys(upstream)))
     by_key = collections.Counter(seen_keys(upstream))
+    tried = collections.Counter(kinds[key] for key in by_key)
     assert all(by_key[key] == 1 for key in by_key if kinds[key] in ("dead", "limited"))
-    keys = raw.get(server, "/health").json()["keys"]
-    assert keys["total"] == n
-    assert keys["unhealthy"] == tried["dead"] + tried["limited"] + n // 10
+    assert min(tried[kind] for kind in ("dead", "limited", "good")) > 0
+    summary = raw.get(server, "/health").json()["keys"]
+    assert summary["total"] == n
+    assert summary["unhealthy"] == tried["dead"] + tried["limited"] + n // 10
+
+    admin.Script(server).ok("GET", "/stats")  # has what changed written, as the next second would
+    before = in_order(server)
+    assert len(before) == n
+    for i, secret in enumerate(kinds):
+        check_shown(before[i], kinds[secret], by_key[secret])
+    server.process.kill()
+    server.process.wait()
+    server = start_server(None, folder=server.folder, **settings)
+    check_same(before, in_order(server))
