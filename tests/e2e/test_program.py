@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import subprocess
 import time
 
@@ -381,6 +382,7 @@ def test_stuck_reader_of_the_log_stops_nobody(binary, tmp_path, upstream):
         assert time.monotonic() - started < 60
         output = ""
         while not re.search(r"event=log_dropped lines=\d+\n", output):
+            assert select.select([read_end], [], [], conftest.STOP_SECONDS)[0], "nothing was said"
             output += os.read(read_end, 65536).decode()
         said = int(re.search(r"event=log_dropped lines=(\d+)", output)[1])
         assert said >= dropped
