@@ -181,11 +181,12 @@ static void take_names(struct feed *f, struct minute *m)
 
 static void sum_shards(const struct program *program, struct series_counts *ret)
 {
-    struct metrics *sum = xcalloc(1, sizeof(*sum));
-    for (size_t i = 0; i < program->n_workers; i++)
-        metrics_add(sum, &program->workers[i]->metrics);
-    series_counts_of(sum, ret);
-    free(sum);
+    *ret = (struct series_counts){.requests = 0};
+    for (size_t i = 0; i < program->n_workers; i++) {
+        struct series_counts shard;
+        series_counts_of(&program->workers[i]->metrics, &shard);
+        series_counts_add(ret, &shard);
+    }
 }
 
 static void add_sample(struct feed *f)
