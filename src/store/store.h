@@ -193,12 +193,19 @@ MUST_CHECK enum err store_read_series(struct store *s, enum series_grain grain, 
                                                  const struct series_counts *counts),
                                       void *arg, struct err_info *info);
 
+/* Which names to read. */
+struct store_tops {
+    enum series_grain grain; // SERIES_MINUTES or SERIES_HOURS
+    int64_t from_s;
+    enum tally_kind kind;
+    size_t max;
+};
+
 /*
  * Reads the names of a kind with the most requests since `from_s`, at most `max`, most first; the
- * row of all others has its place among them. Of minutes or hours.
+ * row of all others has its place among them.
  */
-MUST_CHECK enum err store_read_tops(struct store *s, enum series_grain grain, int64_t from_s,
-                                    enum tally_kind kind, size_t max,
+MUST_CHECK enum err store_read_tops(struct store *s, const struct store_tops *which,
                                     void (*fn)(void *arg, const struct tally_row *row), void *arg,
                                     struct err_info *info);
 
