@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "app/admin_log.h"
 #include "app/admin_view.h"
 #include "app/feed.h"
 #include "base/clock.h"
@@ -69,12 +70,11 @@ static void add_tick(struct admin_listener *l, struct buf *out)
 
 static void add_log(struct admin_listener *l, struct buf *out)
 {
-    const struct admin *admin = admin_of(l->call);
     struct buf entries;
-    if (!l->log || admin->log_since == NULL)
+    if (!l->log)
         return;
     buf_init(&entries, EVENT_BYTES);
-    if (admin->log_since(admin->log_arg, &l->log_id, &entries) && buf_ok(&entries)) {
+    if (log_put_since(worker_of(l)->program, &l->log_id, &entries) && buf_ok(&entries)) {
         buf_append(out, STR("event: log\ndata: "));
         buf_append(out, buf_str(&entries));
         buf_append(out, STR("\n\n"));
@@ -123,12 +123,10 @@ static void begin(struct admin_call *c)
 
 static void start(struct admin_call *c, bool log)
 {
-    struct admin *admin = admin_of(c);
     struct admin_listener *l = xcalloc(1, sizeof(*l));
     l->call = c;
     l->log = log;
-    if (log && admin->log_since != NULL)
-        (void)admin->log_since(admin->log_arg, &l->log_id, NULL);
+    l->log_id = reqlog_newest(c->r->worker->program->reqlog);
     buf_init(&l->last, FIELDS_BYTES);
     loop_timer_init(&l->timer, on_timer, l);
     list_init(&l->link);
