@@ -40,6 +40,7 @@ static const struct admin_row ROWS[] = {
     {HTTP1_DELETE, STR_C("/admin/api/keys/:id"),            admin_keys_delete,       NONE,  false, ADMIN_SESSION},
     {HTTP1_POST,   STR_C("/admin/api/keys/:id/toggle"),     admin_keys_toggle,       NONE,  false, ADMIN_SESSION},
     {HTTP1_POST,   STR_C("/admin/api/keys/:id/check"),      admin_key_check,         NONE,  false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/:id/test"),       admin_key_test,          SMALL, false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/jobs/:id"),            admin_job_get,           NONE,  false, ADMIN_SESSION},
     {HTTP1_DELETE, STR_C("/admin/api/jobs/:id"),            admin_job_delete,        NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/stats"),               admin_stats,             NONE,  true,  ADMIN_SESSION},

@@ -130,6 +130,7 @@ admin_handler admin_keys_bulk;                  // admin_bulk.c
 admin_handler admin_keys_export, admin_backup;  // admin_export.c
 admin_handler admin_settings, admin_key_get,    // admin_detail.c
     admin_import_delete, admin_host_check;
+admin_handler admin_key_test;                  // admin_test.c
 admin_handler admin_log_list, admin_log_one;   // admin_log.c
 admin_handler admin_stats;                     // admin_stats.c
 admin_handler admin_overview;                  // admin_overview.c
