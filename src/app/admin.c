@@ -47,10 +47,10 @@ static const struct admin_row ROWS[] = {
     {HTTP1_DELETE, STR_C("/admin/api/imports/:id"),         admin_import_delete,     NONE,  false, ADMIN_SESSION},
     {HTTP1_POST,   STR_C("/admin/api/hosts/check"),         admin_host_check,        SMALL, false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/settings"),            admin_settings,          NONE,  false, ADMIN_SESSION},
-    {HTTP1_GET,    STR_C("/admin/api/log"),                 admin_log_list,          NONE,  true,  ADMIN_SESSION},
-    {HTTP1_GET,    STR_C("/admin/api/log/:id"),             admin_log_one,           NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/overview"),            admin_overview,          NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/live"),                admin_live,              NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/log"),                 admin_log_list,          NONE,  true,  ADMIN_SESSION},
+    {HTTP1_GET,    STR_C("/admin/api/log/:id"),             admin_log_one,           NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/series"),              admin_series,            NONE,  true,  ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/backup"),              admin_backup,            NONE,  false, ADMIN_SESSION},
 };

@@ -96,22 +96,6 @@ void log_put_entry(struct keypool *pool, const struct reqlog_entry *e, struct bu
     buf_release(&n.room);
 }
 
-bool log_put_since(struct program *program, uint64_t *id, struct buf *out)
-{
-    struct reqlog_entry entries[LOG_SINCE_MAX];
-    uint64_t skipped;
-    size_t n = reqlog_since(program->reqlog, *id, LOG_SINCE_MAX, entries, id, &skipped);
-    if (n == 0)
-        return false;
-    bool any = false;
-    for (size_t i = 0; i < n; i++) {
-        admin_log_next(out, &any);
-        log_put_entry(program->keypool, &entries[i], out);
-    }
-    admin_log_end_since(out, skipped);
-    return true;
-}
-
 /* ---- the list ---- */
 
 static bool is_error(const struct reqlog_entry *e)

@@ -9,23 +9,11 @@
 #ifndef APP_ADMIN_LOG_H
 #define APP_ADMIN_LOG_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "app/worker.h"
 #include "base/buf.h"
 #include "core/keypool.h"
 #include "core/reqlog.h"
 
 /* Appends the JSON object of an entry: for GET /log, and for the events of GET /live. */
 void log_put_entry(struct keypool *pool, const struct reqlog_entry *e, struct buf *out);
-
-enum { LOG_SINCE_MAX = 50 }; // entries of one event
-
-/*
- * Appends {"entries":[…],"skipped":n} of the requests after `*id`, newest first, and moves that
- * on. False: there are none.
- */
-bool log_put_since(struct program *program, uint64_t *id, struct buf *out);
 
 #endif

@@ -42,6 +42,8 @@ void banner_print(const struct config *config, const struct sockaddr_storage *bo
            open, text, close, config->port, n_workers, n_workers == 1 ? "" : "s");
     printf("  OpenAI base URL   %s://%s:%u/v1\n", scheme, loopback ? "127.0.0.1" : "<this host>",
            config->port);
+    printf("  admin page        %s://%s:%u/admin\n", scheme, loopback ? "127.0.0.1" : "<this host>",
+           config->port);
     printf("  health            %s://%s:%u/health\n", scheme,
            loopback ? "127.0.0.1" : "<this host>", config->port);
     printf("  upstream          %s://%.*s%.*s%s\n", upstream->tls ? "https" : "http",

@@ -11,8 +11,9 @@ void status_reply_root(struct request *r)
                            "\"description\":\"The OpenAI API in front of Ollama\","
                            "\"openai_base_url\":\"/v1\",\"chat\":\"/v1/chat/completions\","
                            "\"completions\":\"/v1/completions\","
-                           "\"embeddings\":\"/v1/embeddings\","
-                           "\"health\":\"/health\"}\n"));
+                           "\"embeddings\":\"/v1/embeddings\",\"models\":\"/v1/models\","
+                           "\"health\":\"/health\",\"metrics\":\"/metrics\","
+                           "\"admin\":\"/admin\"}\n"));
 }
 
 void status_reply_v1(struct request *r)

@@ -74,12 +74,6 @@ void admin_log_next(struct buf *out, bool *any)
     *any = true;
 }
 
-void admin_log_end_since(struct buf *out, uint64_t skipped)
-{
-    put_number(out, "],\"skipped\":", skipped);
-    buf_append_char(out, '}');
-}
-
 void admin_log_end(struct buf *out, bool any, bool more, uint64_t kept, uint64_t capacity)
 {
     buf_append(out, any ? STR("]") : STR("{\"entries\":[]"));

@@ -60,9 +60,6 @@ void admin_put_log_try(struct buf *out, const struct admin_log_try *t);
 /* Appends {"entries":[ or the comma before a further one; `*any` is false before the first. */
 void admin_log_next(struct buf *out, bool *any);
 
-/* Ends what a live feed tells: how many there were besides. */
-void admin_log_end_since(struct buf *out, uint64_t skipped);
-
 /* Ends that answer: whether there are more that match, how many are kept, and can be. */
 void admin_log_end(struct buf *out, bool any, bool more, uint64_t kept, uint64_t capacity);
 

@@ -125,6 +125,7 @@ struct key {
 
     int64_t last_check_ms; // wall
     int64_t added_ms;      // wall
+    int64_t since_ms;      // wall: when it came into its state; 0: before the start
     str name;
     str old_id;
 };
@@ -174,7 +175,7 @@ struct host {
     uint32_t doublings;
     uint64_t until_ms;
     uint64_t trial_ms; // since then a request tries the host, or a cooling key of it; 0: none does
-    int64_t since_ms; // wall clock: when it began to cool, or to be used again; 0: never cooled
+    int64_t since_ms;  // wall clock: when it began to cool, or to be used again; 0: never cooled
     str reason;
 
     struct verdict_note notes[BRAKE_VERDICTS];

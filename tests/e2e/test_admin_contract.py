@@ -126,6 +126,13 @@ def test_checks_and_jobs(ask, upstream):
     ask.ok("DELETE", "/keys")
 
 
+def test_how_things_are(server, ask):
+    assert ask.ok("GET", "/overview")["upstream"]["kind"] != "keys"
+    assert len(ask.ok("GET", "/series?range=1h")["requests"]) == 60
+    ASKED.add("live")
+    assert call(server, "HEAD", "/admin/api/live", headers=ask.headers).status == 200
+
+
 def test_nothing_was_left_out():
     described = {item[method]["operationId"] for item in openapi.document()["paths"].values()
                  for method in item if method in openapi.METHODS}

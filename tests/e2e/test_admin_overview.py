@@ -14,6 +14,10 @@ from admin import PASSWORD, Script, bearer, call, login
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'\u2028\u202e"
 LIVE_MAX = 32
+LOG_EVENT = {"type": "object", "required": ["entries", "skipped"], "additionalProperties": False,
+             "properties": {"skipped": {"type": "integer"},
+                            "entries": {"type": "array", "minItems": 1, "maxItems": 50,
+                                        "items": {"$ref": "#/components/schemas/LogEntry"}}}}
 
 
 @pytest.fixture
@@ -253,19 +257,26 @@ class Events:
         self.client.send(raw.build("GET", "/admin/api/live" + query,
                                    headers=headers or admin.headers))
         self.response = self.client.read_head()
+        self.waiting = []
 
     def next(self):
-        """(event, data, when it came)"""
-        data = self.client.read_chunk(self.response)
-        if not data:
-            return None
-        lines = data.decode().split("\n")
-        assert lines[0].startswith("event: ") and lines[1].startswith("data: "), data
-        assert lines[2:] == ["", ""], data
+        """(event, data, when it came); None at the end."""
+        if not self.waiting:
+            data = self.client.read_chunk(self.response)
+            if not data:
+                return None
+            assert data.endswith(b"\n\n")
+            self.waiting = data.decode()[:-2].split("\n\n")
+        lines = self.waiting.pop(0).split("\n")
+        assert lines[0].startswith("event: ") and lines[1].startswith("data: "), lines
+        assert len(lines) == 2
         value = json.loads(lines[1][6:])
-        assert lines[0] == "event: tick"
-        openapi.check_schema({"$ref": "#/components/schemas/Tick"}, value, "tick")
-        return "tick", value, time.monotonic()
+        kind = lines[0][7:]
+        if kind == "log":
+            openapi.check_schema(LOG_EVENT, value, kind)
+        else:
+            openapi.check_schema({"$ref": "#/components/schemas/Tick"}, value, kind)
+        return kind, value, time.monotonic()
 
     def close(self):
         self.client.close()
@@ -291,6 +302,26 @@ def test_live_tells_what_changes(admin):
         _, tick, _ = events.next()
     assert tick["version"] > first["version"]
     events.close()
+
+
+def test_live_tells_the_log_to_who_asks(admin):
+    """Requests that ended since, newest first, at most 50 in an event; others are counted."""
+    raw.chat(admin.server, model="before")
+    with_log, without = Events(admin, "?log=1"), Events(admin)
+    assert with_log.next()[0] == "tick"
+    for i in range(70):
+        raw.chat(admin.server, model=f"{i}{HOSTILE}")
+    seen, skipped = [], 0
+    while len(seen) + skipped < 70:
+        kind, value, _ = with_log.next()
+        if kind == "log":
+            seen = value["entries"] + seen
+            skipped += value["skipped"]
+    assert [entry["id"] for entry in seen] == sorted((e["id"] for e in seen), reverse=True)
+    assert seen[0]["model"].startswith(f"69{HOSTILE}") and len(seen) + skipped == 70
+    assert all(without.next()[0] == "tick" for _ in range(2))
+    for events in (with_log, without):
+        events.close()
 
 
 def test_live_has_a_pace(admin):

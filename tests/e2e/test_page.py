@@ -8,12 +8,14 @@ program in test_walk.
 import json
 import pathlib
 import subprocess
+import time
 
 import pytest
 
+import answers
 import node_clients
 import raw
-from admin import PASSWORD
+from admin import PASSWORD, Script
 from conftest import TREE
 
 FOLDER = TREE / "tests/page"
@@ -53,15 +55,23 @@ def test_no_markup_from_text():
             assert word not in text, f"{path}: {word}"
 
 
+def served(server):
+    """Which places of the page the program has the data for."""
+    def status(path):
+        return raw.get(server, "/admin/api" + path, {"Authorization": f"Bearer {PASSWORD}"}).status
+    has = [path for path in ("overview", "settings", "log") if status(f"/{path}") == 200]
+    return has + (["key"] if status("/keys/1") == 404 else [])  # 405: only changed, not shown
+
+
 @pytest.mark.parametrize("lang, phone", [("en", False), ("zh", False), ("en", True)])
 def test_walk(start_server, new_upstream, lang, phone):
     """What a new user does, by what can be read on the page; and the snippet that it gives works."""
     upstream = new_upstream()
     server = start_server(upstream, ADMIN_PASSWORD=PASSWORD)
-    session = raw.get(server, "/admin/api/overview", {"Authorization": f"Bearer {PASSWORD}"})
+    has = served(server)
     out = run("walk.mjs", json.dumps({
         "url": server.url, "password": PASSWORD, "lang": lang, "phone": phone,
-        "keyUrl": upstream.url, "model": "plain", "answer": "o", "full": session.status == 200}))
+        "keyUrl": upstream.url, "model": "plain", "answer": "o", "has": has}))
     snippet = json.loads(out)["snippet"]
     done = subprocess.run(["sh", "-c", snippet + " --silent --show-error --max-time 20"],
                           capture_output=True, timeout=30, check=True)
@@ -74,6 +84,24 @@ def test_behaviour(dist):
 
 def test_text_of_others(dist):
     run("hostile.mjs", dist)
+
+
+def test_text_of_others_in_the_program(start_server, new_upstream):
+    """Names that people gave, and a model's name from a hostile upstream, in the program's page."""
+    evil = "<svg/onload=alert(1)>"
+    upstream = new_upstream()
+    listing = {"models": [{"name": evil, "model": evil, "modified_at": "2026-01-01T00:00:00Z"}]}
+    upstream.route("/api/tags", answers.whole(200, listing))
+    server = start_server(upstream, ADMIN_PASSWORD=PASSWORD)
+    script = Script(server)
+    key = script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-evil-0000000000000001"})["key"]
+    script.ok("PATCH", f"/keys/{key['id']}", {"name": evil})
+    deadline = time.monotonic() + 10
+    while not raw.get(server, "/v1/models").json()["data"]:
+        assert time.monotonic() < deadline, "the program lists no model"
+        time.sleep(0.02)
+    run("look.mjs", json.dumps({
+        "url": server.url, "password": PASSWORD, "places": [["/keys", evil], ["/chat", evil]]}))
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 import answers
 import conftest
 import raw
+from admin import PASSWORD, Script
 from answers import RESET, chat_stream, steps, whole
 from stream_rules import check_stream
 from test_retry import keyed, outcome, seen_keys
@@ -62,6 +63,33 @@ def test_hosts_that_have_the_model_are_taken(start_pool, new_upstream):
             assert raw.chat(server, model=model).status == 200
         asked = [place for place in (one, two) if len(place.chats()) > before[place]]
         assert asked == places, model
+
+
+def test_the_list_is_one_list_of_all_hosts(start_pool, new_upstream):
+    """Nothing twice, under whatever name; what two hosts have is told as one of them has it."""
+    one, two = new_upstream(), new_upstream()
+    days = {one: "2026-01-02T00:00:00Z", two: "2026-01-03T00:00:00Z"}
+    for place, names in ((one, ["m", "u/only-one:1b"]), (two, ["M:latest", "only-two:1b"])):
+        place.route("/api/tags", whole(200, {"models": [
+            {"name": name, "model": name, "modified_at": days[place]} for name in names]}))
+    server = start_pool(keyed(one, "a", "b") + keyed(two, "c"), HEALTH_CHECK_INTERVAL=0)
+    found = []
+
+    def all_are_listed():
+        found[:] = raw.get(server, "/v1/models").json()["data"]
+        return len(found) >= 3
+    one.wait_for(all_are_listed, what="both lists")
+    models = {model["id"]: model for model in found}
+    assert len(found) == len(models) == 3
+    assert set(models) - {"m", "M:latest"} == {"u/only-one:1b", "only-two:1b"}
+    assert models["u/only-one:1b"] == {"id": "u/only-one:1b", "object": "model",
+                                       "created": 1767312000, "owned_by": "u"}
+    assert models["only-two:1b"]["created"] == 1767398400
+    [shared] = set(models) & {"m", "M:latest"}
+    assert models[shared]["created"] == {"m": 1767312000, "M:latest": 1767398400}[shared]
+    for name in ("m", "M", "m:latest"):
+        got = raw.get(server, f"/v1/models/{name}").json()
+        assert got == {**models[shared], "id": name}
 
 
 def test_lists_are_asked_with_a_key(start_pool, new_upstream):
@@ -161,6 +189,38 @@ def test_the_only_key_is_not_cooled_by_failures(start_pool, new_upstream):
         assert outcome(raw.chat(server)) == (500, None)
         assert len(upstream.chats()) == n
     assert raw.get(server, "/health").json()["status"] == "ok"
+
+
+FAULTS_OF_REQUESTS = [
+    # what a sound Ollama says of a request that is at fault, and the field that is
+    (answers.replay("chat-images-unsupported"), "messages"),
+    (answers.replay("chat-options-bad"), "temperature"),
+    (answers.replay("chat-format-schema-bad"), "response_format"),
+    (answers.replay("chat-prompt-too-long"), "messages"),
+    (answers.replay("chat-embedding-model"), "model"),
+    (answers.error(501, "this model does not support embeddings"), "model"),
+    (chat_stream([b'{"error":"option \\"top_k\\" must be of type integer"}\n']), "top_k"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_faults_of_requests_are_never_those_of_a_key(start_pool, new_upstream, stream):
+    """Whatever their status: a 400 that names the field, one attempt, and no failure of a key."""
+    upstream = new_upstream()
+    server = start_pool(keyed(upstream, "a", "b"), HEALTH_CHECK_INTERVAL=0,
+                        ADMIN_PASSWORD=PASSWORD)
+    for fault, param in FAULTS_OF_REQUESTS:
+        for name in "ab":
+            upstream.by_key(f"sk-{name}", fault)
+        for _ in range(8):  # four for each key: one more than the failures that cool it
+            before = len(upstream.chats())
+            response = raw.chat(server, stream=stream)
+            assert (response.status, response.error["param"]) == (400, param)
+            assert response.error["type"] == "invalid_request_error"
+            assert len(upstream.chats()) == before + 1, "no other key is asked"
+    keys = Script(server).ok("GET", "/keys")["keys"]
+    assert [(key["status"], key["totalRequests"], key["failedRequests"]) for key in keys] == \
+        [("ready", 4 * len(FAULTS_OF_REQUESTS), 0)] * 2
 
 
 def test_while_nothing_is_ready_one_request_tries(start_pool, new_upstream):
