@@ -1,6 +1,8 @@
-#include <stdlib.h>
 
 #include "app/admin_call.h"
+
+#include <stdlib.h>
+
 #include "app/admin_view.h"
 #include "app/admin_work.h"
 #include "app/health.h"

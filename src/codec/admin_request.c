@@ -96,6 +96,7 @@ static enum err read_fields(const struct json *object, const struct field *field
     return ERR_OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): seven parameters, of which two are answers
 static enum err read_body(struct arena *a, char *text, size_t len, const struct field *fields,
                           size_t n, const struct json **values, struct err_info *info)
 {
@@ -164,7 +165,7 @@ static enum err read_filter(const struct json *object, struct admin_filter *ret,
         {STR_C("status"), FIELD_TEXT, false, ADMIN_SEARCH_MAX},
         {STR_C("host"),   FIELD_TEXT, false, ADMIN_URL_MAX   },
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     struct admin_filter filter = {.states = ADMIN_ALL_STATES};
     enum err e = read_fields(object, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
@@ -185,7 +186,7 @@ enum err admin_read_login(struct arena *a, char *text, size_t len, str *ret_pass
     static const struct field fields[] = {
         {STR_C("password"), FIELD_TEXT, true, ADMIN_PASSWORD_MAX},
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
         *ret_password = json_str(v[0]);
@@ -200,7 +201,7 @@ enum err admin_read_new_key(struct arena *a, char *text, size_t len, struct admi
         {STR_C("baseUrl"), FIELD_TEXT, false, ADMIN_URL_MAX     },
         {STR_C("name"),    FIELD_TEXT, false, ADMIN_NAME_MAX    },
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     struct admin_new_key key = {.key = {0}};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
@@ -220,7 +221,7 @@ enum err admin_read_patch(struct arena *a, char *text, size_t len, struct admin_
         {STR_C("name"),    FIELD_TEXT, false, ADMIN_NAME_MAX},
         {STR_C("enabled"), FIELD_BOOL, false, 0             },
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     struct admin_patch patch = {.has_name = false};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
@@ -242,7 +243,7 @@ enum err admin_read_batch(struct arena *a, char *text, size_t len, struct admin_
         {STR_C("keys"),    FIELD_TEXT, true,  0            },
         {STR_C("baseUrl"), FIELD_TEXT, false, ADMIN_URL_MAX},
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e != ERR_OK)
         return e;
@@ -297,7 +298,7 @@ enum err admin_read_bulk(struct arena *a, char *text, size_t len, struct admin_b
         {STR_C("filter"), FIELD_OBJECT, false, 0 },
         {STR_C("action"), FIELD_TEXT,   true,  16},
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     struct admin_bulk bulk = {.by_ids = false};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
@@ -319,7 +320,7 @@ enum err admin_read_export(struct arena *a, char *text, size_t len, struct admin
         {STR_C("password"), FIELD_TEXT,   true,  ADMIN_PASSWORD_MAX},
         {STR_C("filter"),   FIELD_OBJECT, false, 0                 },
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     struct admin_export wish = {.password = {0}};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
@@ -337,7 +338,7 @@ enum err admin_read_host(struct arena *a, char *text, size_t len, str *ret_host,
     static const struct field fields[] = {
         {STR_C("host"), FIELD_TEXT, true, ADMIN_URL_MAX}
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e != ERR_OK)
         return e;
@@ -354,7 +355,7 @@ enum err admin_read_test(struct arena *a, char *text, size_t len, str *ret_model
     static const struct field fields[] = {
         {STR_C("model"), FIELD_TEXT, false, ADMIN_MODEL_MAX}
     };
-    const struct json *v[COUNT_OF(fields)];
+    const struct json *v[COUNT_OF(fields)] = {NULL};
     *ret_model = STR("");
     if (str_trim_ws(str_of(text, len)).len == 0)
         return ERR_OK;

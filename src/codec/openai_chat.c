@@ -404,7 +404,7 @@ enum err openai_body_parse(struct arena *a, char *text, size_t len, const struct
 enum err openai_chat_read(struct arena *a, char *text, size_t len, struct chat_request *ret,
                           struct openai_fault *fault)
 {
-    const struct json *body;
+    const struct json *body = NULL;
     if (openai_chat_fast(str_of(text, len), ret))
         return ERR_OK;
     enum err err = openai_body_parse(a, text, len, &body, fault);

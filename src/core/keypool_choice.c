@@ -442,6 +442,7 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
     tally_all(&q, &t);
     enum key_pick picked = pick(&q, &t, &k, &trial, wait_ms);
     if (picked == PICK_KEY) {
+        assert(k != NULL);
         lease_key(p, k, trial, now_ms, ret);
         ret->model_hash = q.hash;
         note_try(s, k);

@@ -213,13 +213,14 @@ struct store_tops {
     size_t max;
 };
 
+typedef void store_tally_fn(void *arg, const struct tally_row *row);
+
 /*
  * Reads the names of a kind with the most requests since `from_s`, at most `max`, most first; the
  * row of all others has its place among them.
  */
 MUST_CHECK enum err store_read_tops(struct store *s, const struct store_tops *which,
-                                    void (*fn)(void *arg, const struct tally_row *row), void *arg,
-                                    struct err_info *info);
+                                    store_tally_fn *fn, void *arg, struct err_info *info);
 
 /* Forgets what is older than is kept; once an hour is enough. */
 MUST_CHECK enum err store_trim_series(struct store *s, int64_t now_s, struct err_info *info);

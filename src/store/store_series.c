@@ -146,9 +146,8 @@ enum err store_add_series(struct store *s, int64_t at_s, const struct series_cou
     return sqlite_end(s->db, e, info);
 }
 
-enum err store_read_tops(struct store *s, const struct store_tops *which,
-                         void (*fn)(void *arg, const struct tally_row *row), void *arg,
-                         struct err_info *info)
+enum err store_read_tops(struct store *s, const struct store_tops *which, store_tally_fn *fn,
+                         void *arg, struct err_info *info)
 {
     struct sqlite_stmt *st = s->statements[SQL_READ_TOPS];
     sqlite_bind_int(st, 1, which->grain);

@@ -47,13 +47,13 @@ static void test_series__adds_to_the_step_of_a_time(void **state)
         int64_t offset_s; // from the first step's time
         int step;         // -1: none
     } cases[] = {
-        {"a second before the range", -1,             -1 },
-        {"the first second",          0,              0  },
-        {"the last of that step",     599,            0  },
-        {"the first of the next",     600,            1  },
-        {"the last second",           144 * 600 - 1,  143},
-        {"a clock that was set back", 144 * 600,      -1 },
-        {"far in the future",         1000 * 86400LL, -1 },
+        {"a second before the range", -1,              -1 },
+        {"the first second",          0,               0  },
+        {"the last of that step",     599,             0  },
+        {"the first of the next",     600,             1  },
+        {"the last second",           144 * 600LL - 1, 143},
+        {"a clock that was set back", 144 * 600LL,     -1 },
+        {"far in the future",         1000 * 86400LL,  -1 },
     };
     const struct series_counts one = {.requests = 1, .first = {[3] = 1}};
     (void)state;

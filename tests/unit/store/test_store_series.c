@@ -154,8 +154,8 @@ static void test_tops__names_of_a_step_are_bounded(void **state)
 static void test_tops__an_hour_of_changing_names_is_bounded(void **state)
 {
     struct store *s = place_open(*state);
-    for (char c = 'a'; c < 'a' + 5; c++)
-        add_names(s, MINUTE + 60 * (c - 'a'), c, STORE_TOPS_MAX);
+    for (int i = 0; i < 5; i++)
+        add_names(s, MINUTE + INT64_C(60) * i, (char)('a' + i), STORE_TOPS_MAX);
     struct names names = read_names(s, SERIES_HOURS, HOUR);
     assert_int_equal(names.n, STORE_TOPS_MAX + 1);
     assert_int_equal(names.named + names.others, 5 * STORE_TOPS_MAX);
