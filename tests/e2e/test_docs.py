@@ -88,6 +88,18 @@ def test_links_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+def test_manual_of_the_api_has_every_route():
+    """Those of the operators as openapi.json has them, with the same words."""
+    document = json.loads((TREE / "docs/openapi.json").read_text())
+    described = {(method.upper(), path, call["summary"].lower())
+                 for path, calls in document["paths"].items()
+                 for method, call in calls.items() if "responses" in call}
+    text = (TREE / "docs/api.md").read_text()
+    rows = re.findall(r"(?m)^\| (\w+) `(/admin/[^`]+)` \| (.+) \|$", text)
+    assert {(method, path, does.lower()) for method, path, does in rows} == described
+    assert len(rows) == len(described)
+
+
 def test_front_pages_say_the_same():
     """Commands, tables by number of rows, links, and names of settings."""
     english, chinese = (FRONT[name].read_text() for name in ("en", "zh"))
