@@ -1,8 +1,10 @@
 """The manual tells the truth: its commands are run as written, its links lead somewhere, and the
 two languages of the front page say the same."""
 
+import contextlib
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 
@@ -26,6 +28,13 @@ RUN_ELSEWHERE = {
 def blocks(path):
     """(language, text) of each fenced block."""
     return re.findall(r"(?ms)^```(\w*)\n(.*?)^```", path.read_text())
+
+
+def test_commands_stand_where_they_are_found():
+    """A block that is only indented would not be run."""
+    for path in (*FRONT.values(), *(TREE / "docs").glob("*.md")):
+        outside = re.sub(r"(?ms)^```.*?^```", "", path.read_text())
+        assert not re.search(r"(?m)^    \S", outside), path.name
 
 
 def cases():
@@ -54,6 +63,12 @@ def running(binary, tmp_path_factory):
     (folder / "build").mkdir()
     (folder / "build/ollama2openai").symlink_to(binary)
     (folder / "keys.txt").write_text("sk-of-the-manual\nhttp://192.168.1.5:11434\n")
+    (folder / "keys-ollama-active.txt").write_text("sk-of-a-group\n")
+    (folder / "keys-lab-all.txt").write_text("sk-of-the-lab\n")
+    with contextlib.closing(sqlite3.connect(folder / "one-api.db")) as there:
+        there.execute("create table channels (id, type, key, status, name, base_url)")
+        there.execute("insert into channels values (1, 30, 'sk-of-a-channel', 1, 'one', 'http://192.168.1.6')")
+        there.commit()
     server = conftest.Server(binary, folder, conftest.settings_for(folder, upstream))
     server.wait_ready()
     yield server
@@ -62,17 +77,19 @@ def running(binary, tmp_path_factory):
 
 
 @pytest.mark.parametrize("language, text", cases())
-def test_command_of_the_manual(running, language, text):
+def test_command_of_the_manual(running, tmp_path, language, text):
     text = text.replace("127.0.0.1:3000", f"127.0.0.1:{running.port}")
     command = {"sh": ["sh", "-e", "-c", text], "python": [sys.executable, "-c", text],
                "js": ["node", "--input-type=module", "-e", text]}[language]
-    # The one command that wants the server stopped has a folder of its own.
-    env = conftest.clean_environment(
-        HOME=running.folder, no_proxy="*",
-        DATA_DIR=running.folder / "other" if "--import" in text or "--export" in text else None)
+    # Commands that want the server stopped have a folder of their own.
+    offline = "--import" in text or "--export" in text
+    env = conftest.clean_environment(HOME=running.folder, no_proxy="*",
+                                     ADMIN_PASSWORD="admin123",
+                                     DATA_DIR=tmp_path / "data" if offline else None)
     done = subprocess.run(command, cwd=running.folder, env=env, capture_output=True, timeout=60)
     out = done.stdout.decode()
     assert done.returncode == 0, out + done.stderr.decode()
+    assert '"error"' not in out
     if "chat/completions" in text and "-N" in text:
         assert out.strip().endswith("data: [DONE]")
     elif "chat/completions" in text:
@@ -86,6 +103,18 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
+
+
+def test_manual_of_the_api_has_every_route():
+    """Those of the operators as openapi.json has them, with the same words."""
+    document = json.loads((TREE / "docs/openapi.json").read_text())
+    described = {(method.upper(), path, call["summary"].lower())
+                 for path, calls in document["paths"].items()
+                 for method, call in calls.items() if "responses" in call}
+    text = (TREE / "docs/api.md").read_text()
+    rows = re.findall(r"(?m)^\| (\w+) `(/admin/[^`]+)` \| (.+) \|$", text)
+    assert {(method, path, does.lower()) for method, path, does in rows} == described
+    assert len(rows) == len(described)
 
 
 def test_front_pages_say_the_same():
