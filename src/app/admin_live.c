@@ -2,16 +2,19 @@
 
 #include <stdlib.h>
 
+#include "app/admin_log.h"
 #include "app/admin_view.h"
 #include "app/feed.h"
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "codec/admin_feed.h"
 #include "codec/admin_request.h"
+#include "core/reqlog.h"
 
 enum {
     FIELDS_BYTES = 1024,
-    EVENT_BYTES = 1 << 20, // with 50 entries of the log
+    LOG_ENTRIES = 50,      // of one event
+    EVENT_BYTES = 1 << 20, // with so many entries
 };
 
 struct admin_listener {
@@ -67,19 +70,31 @@ static void add_tick(struct admin_listener *l, struct buf *out)
     l->sent_ms = now_ms;
 }
 
+static void put_log(struct keypool *pool, const struct reqlog_entry *entries, size_t n,
+                    uint64_t skipped, struct buf *out)
+{
+    buf_append(out, STR("event: log\ndata: {\"entries\":["));
+    for (size_t i = 0; i < n; i++) {
+        buf_append(out, i > 0 ? STR(",") : STR(""));
+        log_put_entry(pool, &entries[i], out);
+    }
+    buf_append(out, STR("],\"skipped\":"));
+    buf_append_u64(out, skipped);
+    buf_append(out, STR("}\n\n"));
+}
+
+/* Appends the requests that have ended since the last time, if there are any. */
 static void add_log(struct admin_listener *l, struct buf *out)
 {
-    const struct admin *admin = admin_of(l->call);
-    struct buf entries;
-    if (!l->log || admin->log_since == NULL)
+    const struct program *program = worker_of(l)->program;
+    if (!l->log || reqlog_newest(program->reqlog) == l->log_id)
         return;
-    buf_init(&entries, EVENT_BYTES);
-    if (admin->log_since(admin->log_arg, &l->log_id, &entries) && buf_ok(&entries)) {
-        buf_append(out, STR("event: log\ndata: "));
-        buf_append(out, buf_str(&entries));
-        buf_append(out, STR("\n\n"));
-    }
-    buf_release(&entries);
+    struct reqlog_entry *entries = xcalloc(LOG_ENTRIES, sizeof(*entries));
+    uint64_t skipped = 0;
+    size_t n = reqlog_since(program->reqlog, l->log_id, LOG_ENTRIES, entries, &l->log_id, &skipped);
+    if (n > 0)
+        put_log(program->keypool, entries, n, skipped, out);
+    free(entries);
 }
 
 /* Its memory goes, now or soon. */
@@ -104,7 +119,7 @@ static void on_timer(void *arg)
     if (exchange_congested(x))
         return;
     struct buf out;
-    buf_init(&out, 2 * EVENT_BYTES);
+    buf_init(&out, EVENT_BYTES);
     add_tick(l, &out);
     add_log(l, &out);
     if (buf_ok(&out) && out.len > 0)
@@ -123,12 +138,10 @@ static void begin(struct admin_call *c)
 
 static void start(struct admin_call *c, bool log)
 {
-    struct admin *admin = admin_of(c);
     struct admin_listener *l = xcalloc(1, sizeof(*l));
     l->call = c;
     l->log = log;
-    if (log && admin->log_since != NULL)
-        (void)admin->log_since(admin->log_arg, &l->log_id, NULL);
+    l->log_id = reqlog_newest(c->r->worker->program->reqlog);
     buf_init(&l->last, FIELDS_BYTES);
     loop_timer_init(&l->timer, on_timer, l);
     list_init(&l->link);

@@ -1,7 +1,8 @@
+#include "app/admin_call.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/admin_call.h"
 #include "app/admin_view.h"
 #include "app/admin_work.h"
 #include "app/feed.h"
@@ -95,41 +96,13 @@ static void survey(struct survey *s, const struct problem_facts *facts)
         at = keypool_walk_hosts(s->pool, at, STEP, s->now_ms, see_host, s);
 }
 
-/* ---- one host by its number ---- */
-
-struct found_host {
-    struct arena *arena;
-    struct catalog *catalog;
-    uint32_t host;
-    bool found;
-    struct admin_host shown;
-};
-
-static void show_host(void *arg, const struct host_view *view)
-{
-    struct found_host *f = arg;
-    if (view->host != f->host)
-        return; // its last key was deleted meanwhile, and this is the next one
-    f->found = true;
-    f->shown = host_show(view);
-    f->shown.host = arena_copy(f->arena, view->base_url);
-    f->shown.reason = arena_copy(f->arena, f->shown.reason);
-    f->shown.models = catalog_host_count(f->catalog, view->host);
-}
-
-static bool find_host(struct admin_work *w, uint32_t host, struct admin_host *ret)
-{
-    struct found_host f = {.arena = &w->arena, .catalog = w->program->catalog, .host = host};
-    (void)keypool_walk_hosts(work_pool(w), host, 1, clock_mono_ms(), show_host, &f);
-    *ret = f.shown;
-    return f.found;
-}
+/* ---- what is shown ---- */
 
 static size_t show_hosts(struct admin_work *w, const struct survey *s, struct admin_host *ret)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->n_top; i++)
-        n += find_host(w, s->top[i].host, &ret[n]);
+        n += work_find_host(w, s->top[i].host, &ret[n]);
     return n;
 }
 
@@ -139,7 +112,7 @@ static bool show_problem(struct admin_work *w, const struct problem *p, str trou
                          struct admin_problem *ret)
 {
     struct admin_host host = {.reason = trouble};
-    if (p->host != PROBLEM_NO_HOST && !find_host(w, p->host, &host))
+    if (p->host != PROBLEM_NO_HOST && !work_find_host(w, p->host, &host))
         return false;
     *ret = (struct admin_problem){
         .kind = str_z(problem_name(p->kind)),
@@ -203,8 +176,24 @@ static void put_security(struct admin_work *w, struct admin_overview *o)
     o->loopback = address_is_loopback((const struct sockaddr *)&w->snapshot->addresses.own_listen);
 }
 
+/* The last import, if something of it is left to take back. */
+static enum err put_import(struct admin_work *w, struct admin_overview *o, struct err_info *info)
+{
+    struct store_import import;
+    enum err e = store_last_import(keeper_store(w->program->keeper), &import, info);
+    if (e != ERR_OK || import.batch == 0 || import.left == 0)
+        return e;
+    o->last_import = (struct admin_last_import){
+        .id = arena_printf(&w->arena, "%llu", (unsigned long long)import.batch),
+        .at_ms = import.at_ms,
+        .count = import.count,
+        .left = import.left};
+    return ERR_OK;
+}
+
 static void overview(struct admin_work *w)
 {
+    struct err_info info = {0};
     struct problem_facts facts;
     struct admin_host hosts[HOSTS_MAX];
     struct admin_problem problems[PROBLEMS_MAX];
@@ -228,7 +217,11 @@ static void overview(struct admin_work *w)
     uint64_t keys = o.states.ready + o.states.cooling + o.states.dead + o.states.disabled;
     put_upstream(w, &facts, keys, &o);
     put_security(w, &o);
-    admin_put_overview(&w->out, &o);
+    enum err e = put_import(w, &o, &info);
+    if (e == ERR_OK)
+        admin_put_overview(&w->out, &o);
+    else
+        work_fail(w, e, &info);
     free(s.keys);
     free(w->arg);
 }

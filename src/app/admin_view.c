@@ -2,6 +2,10 @@
 
 #include <stdio.h>
 
+#include "app/admin_work.h"
+#include "app/catalog.h"
+#include "base/clock.h"
+
 str key_shown_id(const struct key_view *view, char out[24])
 {
     if (view->old_id.len > 0)
@@ -44,6 +48,7 @@ void key_show(const struct key_view *view, struct key_shown *ret)
         .cause = str_z(key_cause_name(view->cause)),
         .source = shown_source(view),
         .reason = view->reason,
+        .since_ms = view->since_ms,
     };
 }
 
@@ -110,4 +115,34 @@ void put_key_answer(void *arg, const struct key_view *view)
     struct key_shown shown;
     key_show(view, &shown);
     admin_put_key_answer(arg, &shown.key);
+}
+
+/* ---- one host by its number ---- */
+
+struct found_host {
+    struct arena *arena;
+    struct catalog *catalog;
+    uint32_t host;
+    bool found;
+    struct admin_host shown;
+};
+
+static void show_host(void *arg, const struct host_view *view)
+{
+    struct found_host *f = arg;
+    if (view->host != f->host)
+        return; // its last key was deleted meanwhile, and this is the next one
+    f->found = true;
+    f->shown = host_show(view);
+    f->shown.host = arena_copy(f->arena, view->base_url);
+    f->shown.reason = arena_copy(f->arena, f->shown.reason);
+    f->shown.models = catalog_host_count(f->catalog, view->host);
+}
+
+bool work_find_host(struct admin_work *w, uint32_t host, struct admin_host *ret)
+{
+    struct found_host f = {.arena = &w->arena, .catalog = w->program->catalog, .host = host};
+    (void)keypool_walk_hosts(work_pool(w), host, 1, clock_mono_ms(), show_host, &f);
+    *ret = f.shown;
+    return f.found;
 }

@@ -17,6 +17,8 @@
 #include "core/key_list.h"
 #include "core/keypool.h"
 
+struct admin_work;
+
 /* Room for what a shown key has of its own. */
 struct key_shown {
     struct admin_key key; // borrows from this struct and from the view
@@ -42,6 +44,9 @@ struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES]);
 str source_show(enum cool_source source);
 
 struct key_filter filter_of(const struct admin_filter *filter);
+
+/* Finds a host by its number; texts live in the work's arena. False: it has no key any more. */
+bool work_find_host(struct admin_work *w, uint32_t host, struct admin_host *ret);
 
 /* A key_view_fn: appends {"success":true,"key":…} to the struct buf `arg`. */
 void put_key_answer(void *arg, const struct key_view *view);

@@ -104,6 +104,18 @@ MUST_CHECK enum err store_read_batch(struct store *s, uint64_t batch,
                                      void (*fn)(void *arg, uint64_t id), void *arg,
                                      struct err_info *info);
 
+/* The import (a batch) that was begun last. */
+struct store_import {
+    uint64_t batch; // 0: there was none
+    int64_t at_ms;  // wall clock
+    uint64_t count; // keys that it has added, in all its pieces
+    uint64_t left;  // those of them that are still there
+};
+
+/* Tells it; counts what is left only when keys came or went since the last time. */
+MUST_CHECK enum err store_last_import(struct store *s, struct store_import *ret,
+                                      struct err_info *info);
+
 /* Takes keys away with all that is stored of them. Durable. */
 MUST_CHECK enum err store_delete_keys(struct store *s, const uint64_t *ids, size_t n,
                                       struct err_info *info);
@@ -193,12 +205,19 @@ MUST_CHECK enum err store_read_series(struct store *s, enum series_grain grain, 
                                                  const struct series_counts *counts),
                                       void *arg, struct err_info *info);
 
+/* Which names to read. */
+struct store_tops {
+    enum series_grain grain; // SERIES_MINUTES or SERIES_HOURS
+    int64_t from_s;
+    enum tally_kind kind;
+    size_t max;
+};
+
 /*
  * Reads the names of a kind with the most requests since `from_s`, at most `max`, most first; the
- * row of all others has its place among them. Of minutes or hours.
+ * row of all others has its place among them.
  */
-MUST_CHECK enum err store_read_tops(struct store *s, enum series_grain grain, int64_t from_s,
-                                    enum tally_kind kind, size_t max,
+MUST_CHECK enum err store_read_tops(struct store *s, const struct store_tops *which,
                                     void (*fn)(void *arg, const struct tally_row *row), void *arg,
                                     struct err_info *info);
 

@@ -163,7 +163,7 @@ def test_nothing_of_a_prompt_or_a_secret_stands_in_it(admin):
     admin.upstream.script(*quoting)
     for stream in (False, True, False):
         chat(admin, stream=stream)
-    admin.upstream.script(answers.chat_stream([answers.line("a"), json.dumps({"error": CANARY})]))
+    admin.upstream.script(answers.chat_stream([answers.line("a"), json.dumps({"error": CANARY}).encode() + b"\n"]))
     chat(admin, stream=True)
     entries = admin("GET", "/log?limit=500")
     whole = entries.body
@@ -187,8 +187,9 @@ def test_it_asks_who_it_is(admin):
         assert call(admin.server, "GET", "/admin/api" + path).status == 401
 
 
-def test_the_ring_moves_on(admin):
-    """The capacity is what is kept."""
+def test_the_ring_moves_on(start_server, new_upstream):
+    """Each worker has a ring of its own: here there is one."""
+    admin = Script(start_server(new_upstream(), ADMIN_PASSWORD=PASSWORD, WORKERS=1))
     capacity = log(admin)["capacity"]
     left = capacity + 5
     while left > 0:

@@ -2,6 +2,7 @@
 answer is held against its OpenAPI description on the way (see admin.call)."""
 
 import json
+import resource
 import sqlite3
 import time
 
@@ -14,6 +15,10 @@ from admin import PASSWORD, Script, bearer, call, login
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'\u2028\u202e"
 LIVE_MAX = 32
+LOG_EVENT = {"type": "object", "required": ["entries", "skipped"], "additionalProperties": False,
+             "properties": {"skipped": {"type": "integer"},
+                            "entries": {"type": "array", "minItems": 1, "maxItems": 50,
+                                        "items": {"$ref": "#/components/schemas/LogEntry"}}}}
 
 
 @pytest.fixture
@@ -230,6 +235,24 @@ def test_series_survive_a_restart(start_server, new_upstream, tmp_path):
         (0, 1), (1, 1), (2, 1)]
 
 
+def test_a_full_disk_is_a_problem_and_loses_no_count(start_server, new_upstream, tmp_path):
+    upstream = new_upstream()
+    settings = {"ADMIN_PASSWORD": PASSWORD, "DATA_DIR": tmp_path / "data"}
+    admin = Script(start_server(upstream, **settings))
+    add(Script(admin.server), ["a-key"], upstream)
+    pid = admin.server.pid
+    hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
+    assert raw.chat(admin.server).status == 200  # what it changed of the key cannot be written
+    found = wait_for(lambda: problems(admin))
+    assert list(found) == ["store"] and found["store"]["text"]
+    assert sum(series(admin)["requests"]) == 1
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_for(lambda: not problems(admin))
+    admin.server.stop()
+    assert sum(series(Script(start_server(upstream, **settings)))["requests"]) == 1
+
+
 def test_names_without_end_are_bounded(admin):
     """Most frequent ones first; what has no row of its own is in one named other."""
     for i in range(120):
@@ -253,19 +276,26 @@ class Events:
         self.client.send(raw.build("GET", "/admin/api/live" + query,
                                    headers=headers or admin.headers))
         self.response = self.client.read_head()
+        self.waiting = []
 
     def next(self):
-        """(event, data, when it came)"""
-        data = self.client.read_chunk(self.response)
-        if not data:
-            return None
-        lines = data.decode().split("\n")
-        assert lines[0].startswith("event: ") and lines[1].startswith("data: "), data
-        assert lines[2:] == ["", ""], data
+        """(event, data, when it came); None at the end."""
+        if not self.waiting:
+            data = self.client.read_chunk(self.response)
+            if not data:
+                return None
+            assert data.endswith(b"\n\n")
+            self.waiting = data.decode()[:-2].split("\n\n")
+        lines = self.waiting.pop(0).split("\n")
+        assert lines[0].startswith("event: ") and lines[1].startswith("data: "), lines
+        assert len(lines) == 2
         value = json.loads(lines[1][6:])
-        assert lines[0] == "event: tick"
-        openapi.check_schema({"$ref": "#/components/schemas/Tick"}, value, "tick")
-        return "tick", value, time.monotonic()
+        kind = lines[0][7:]
+        if kind == "log":
+            openapi.check_schema(LOG_EVENT, value, kind)
+        else:
+            openapi.check_schema({"$ref": "#/components/schemas/Tick"}, value, kind)
+        return kind, value, time.monotonic()
 
     def close(self):
         self.client.close()
@@ -291,6 +321,26 @@ def test_live_tells_what_changes(admin):
         _, tick, _ = events.next()
     assert tick["version"] > first["version"]
     events.close()
+
+
+def test_live_tells_the_log_to_who_asks(admin):
+    """Requests that ended since, newest first, at most 50 in an event; others are counted."""
+    raw.chat(admin.server, model="before")
+    with_log, without = Events(admin, "?log=1"), Events(admin)
+    assert with_log.next()[0] == "tick"
+    for i in range(70):
+        raw.chat(admin.server, model=f"{i}{HOSTILE}")
+    seen, skipped = [], 0
+    while len(seen) + skipped < 70:
+        kind, value, _ = with_log.next()
+        if kind == "log":
+            seen = value["entries"] + seen
+            skipped += value["skipped"]
+    assert [entry["id"] for entry in seen] == sorted((e["id"] for e in seen), reverse=True)
+    assert seen[0]["model"].startswith(f"69{HOSTILE}") and len(seen) + skipped == 70
+    assert all(without.next()[0] == "tick" for _ in range(2))
+    for events in (with_log, without):
+        events.close()
 
 
 def test_live_has_a_pace(admin):

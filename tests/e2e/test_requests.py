@@ -1,11 +1,14 @@
 """What a chat request may say and what becomes of it: R21, R22, R25, R28, and bad input."""
 
+import base64
 import json
+import random
 
 import pytest
 
 import answers
 import raw
+from answers import chat_stream, done_line, line
 from raw import CHAT, build, chat_body, exchange
 
 
@@ -176,6 +179,72 @@ def test_default_num_ctx(start_server, upstream):
     assert native_of(server, upstream, chat_body(num_ctx=99))["options"]["num_ctx"] == 99
     own = chat_body(options={"num_ctx": 77})
     assert native_of(server, upstream, own)["options"]["num_ctx"] == 77
+
+
+@pytest.mark.parametrize("setting, fields", [
+    (None, {"reasoning_content"}), ("reasoning_content", {"reasoning_content"}),
+    ("reasoning", {"reasoning"}), ("both", {"reasoning_content", "reasoning"})])
+def test_reasoning_field(start_server, upstream, setting, fields):
+    """The fields that carry thinking, in both routes that have any, whole and streamed; no others.
+    A caller's history may have it in either."""
+    server = start_server(upstream, REASONING_FIELD=setting)
+    lines = [line("", message={"role": "assistant", "content": "", "thinking": "2+2 "}),
+             line("", message={"role": "assistant", "content": "4", "thinking": "is 4"}),
+             done_line()]
+    upstream.script(chat_stream(lines), answers.chat_json(
+        "4", message={"role": "assistant", "content": "4", "thinking": "2+2 is 4"}))
+    chat = [chunk["choices"][0]["delta"] for chunk in raw.chat(server, stream=True).sse.chunks]
+    assert thinking_of(chat) == {name: "2+2 is 4" for name in fields}
+    assert thinking_of([raw.chat(server).json()["choices"][0]["message"]]) == \
+        {name: "2+2 is 4" for name in fields}
+
+    body = {"model": "plain", "prompt": "2+2"}
+    for stream in (True, False):
+        name = "generate-think-stream"
+        recorded = answers.recorded_lines(name)
+        told = "".join(obj.get("thinking", "") for obj in recorded)
+        upstream.route("/api/generate", answers.replay(name) if stream else answers.whole(
+            200, {**recorded[-1], "response": "4", "thinking": told}))
+        response = exchange(server, build("POST", raw.COMPLETIONS, {**body, "stream": stream}))
+        objects = response.sse.chunks if stream else [response.json()]
+        assert thinking_of([choice for obj in objects for choice in obj["choices"]]) == \
+            {name: told for name in fields}
+
+    for name in ("reasoning_content", "reasoning"):
+        native = native_of(server, upstream, chat_body(messages=[
+            {"role": "user", "content": "2+2"},
+            {"role": "assistant", "content": "4", name: "two and two"},
+            {"role": "user", "content": "sure?"}]))
+        assert native["messages"][1]["thinking"] == "two and two"
+
+
+def thinking_of(objects):
+    """The thinking by the name of its field, joined."""
+    found = {}
+    for obj in objects:
+        for name in {"reasoning_content", "reasoning", "thinking"} & set(obj):
+            found[name] = found.get(name, "") + obj[name]
+    return found
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_large_image_arrives_as_it_was_sent(server, upstream, stream):
+    """5 MB of base64, in a message with text and another image."""
+    large = base64.b64encode(PNG + random.Random(5).randbytes(3_750_000)).decode()
+    small = base64.b64encode(PNG).decode()
+    assert len(large) > 5_000_000
+    parts = [{"type": "text", "text": "which "},
+             {"type": "image_url", "image_url": {"url": "data:image/png;base64," + large}},
+             {"type": "image_url", "image_url": "DATA:Image/JPEG;name=x;base64," + small},
+             {"type": "text", "text": "is it?"}]
+    assert raw.chat(server, stream=stream, messages=[
+        {"role": "user", "content": parts}]).status == 200
+    [message] = json.loads(upstream.chats()[0].body)["messages"]
+    assert (message["role"], message["content"]) == ("user", "which is it?")
+    assert message["images"] == [large, small]
 
 
 def test_own_headers_upstream(server, upstream):

@@ -653,6 +653,35 @@ static void test_keypool__shortens_long_errors(void **state)
     bench_free(b);
 }
 
+/* Who looks again only when this number has risen sees every change. */
+static void test_keypool__has_a_version_that_rises_with_what_people_see(void **state)
+{
+    struct bench *b = bench_of(2);
+    uint64_t version = keypool_version(b->p);
+    (void)state;
+    succeed(b, 1, T0);
+    (void)summary_of(b);
+    assert_int_equal(keypool_version(b->p), version);
+
+    report_times(b, 1, said(V_RESET), 3, T0);
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    assert_true(keypool_set_enabled(b->p, 2, false, T0));
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    add_key(b->p, 3, HOST_B);
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    report_times(b, 3, said(V_CONNECT), 2, T0); // cools the host
+    assert_true(host_at(b, 1).cooling);
+    assert_int_equal(host_at(b, 1).since_ms, WALL);
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    assert_true(keypool_remove(b->p, 3, T0));
+    assert_true(keypool_version(b->p) > version);
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -684,6 +713,7 @@ int main(void)
         cmocka_unit_test(test_keypool__cools_a_host_at_fault_at_once),
         cmocka_unit_test(test_keypool__blames_nobody_for_the_request),
         cmocka_unit_test(test_keypool__shortens_long_errors),
+        cmocka_unit_test(test_keypool__has_a_version_that_rises_with_what_people_see),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

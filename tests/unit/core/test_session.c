@@ -117,6 +117,20 @@ static void test_session__chat_token_is_of_its_session_and_for_chat_alone(void *
     assert_false(sessions_has_chat(*state, chat, 3));
 }
 
+/* A stream that goes on by itself asks again and again, and the session ends all the same. */
+static void test_session__to_be_known_is_no_call(void **state)
+{
+    char room[SESSION_TOKEN_BYTES];
+    str token = sessions_begin(*state, 1, room);
+    assert_true(sessions_knows(*state, token, SESSION_IDLE_MS));
+    assert_false(sessions_knows(*state, token, SESSION_IDLE_MS + 1));
+    assert_true(sessions_has(*state, token, SESSION_IDLE_MS));
+    assert_true(sessions_knows(*state, token, SESSION_IDLE_MS + 1));
+    assert_false(sessions_knows(*state, STR("o2s_"), 2));
+    sessions_end(*state, token);
+    assert_false(sessions_knows(*state, token, 2));
+}
+
 static void test_session__csrf_token_is_of_its_session(void **state)
 {
     char one[SESSION_TOKEN_BYTES];
@@ -158,6 +172,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_session__ends_alone_and_all_together, make, drop),
         cmocka_unit_test_setup_teardown(
             test_session__chat_token_is_of_its_session_and_for_chat_alone, make, drop),
+        cmocka_unit_test_setup_teardown(test_session__to_be_known_is_no_call, make, drop),
         cmocka_unit_test_setup_teardown(test_session__csrf_token_is_of_its_session, make, drop),
         cmocka_unit_test_setup_teardown(test_session__password_becomes_a_token_once, make, drop),
     };

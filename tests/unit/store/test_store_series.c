@@ -88,8 +88,9 @@ static void see_name(void *arg, const struct tally_row *row)
 static struct names read_names(struct store *s, enum series_grain grain, int64_t from_s)
 {
     struct names names = {0};
-    assert_int_equal(store_read_tops(s, grain, from_s, TALLY_MODELS, 10000, see_name, &names, NULL),
-                     ERR_OK);
+    const struct store_tops which = {
+        .grain = grain, .from_s = from_s, .kind = TALLY_MODELS, .max = 10000};
+    assert_int_equal(store_read_tops(s, &which, see_name, &names, NULL), ERR_OK);
     return names;
 }
 
