@@ -23,6 +23,7 @@ bench:
 	@$(MAKE) --no-print-directory -s all >&2
 	@cmake --build --preset release --target bench_tools >build/log/bench.log || { cat build/log/bench.log; exit 1; }
 	@bench/run $(BENCH)
+	@$(if $(BENCH),,echo; $(MAKE) --no-print-directory -s bench-pool; echo; $(MAKE) --no-print-directory -s bench-store)
 
 bench-micro:
 	@scripts/setup bench

@@ -142,7 +142,8 @@ static enum err open_copy(struct backup *b, struct err_info *info)
     char path[4096];
     char random[9] = "";
     crypto_random_text(random, sizeof(random) - 1);
-    int n = snprintf(path, sizeof(path), "%.*s/backup-%s.tmp", STR_ARG(b->dir), random);
+    int n = snprintf(path, sizeof(path), "%.*s/" STORE_COPY_HEAD "%s" STORE_COPY_TAIL,
+                     STR_ARG(b->dir), random);
     if (n < 0 || (size_t)n >= sizeof(path))
         return err_set(info, ERR_SYSTEM, "the path of DATA_DIR is too long");
     enum err e = keeper_flush(b->program->keeper, info);

@@ -179,15 +179,21 @@ static void reload(struct control *c)
     log_info("reloaded", LOG_INT("workers", c->n_workers));
 }
 
-/* Ends the process the way `signal` does by default, which is what its parent then sees. */
-static NORETURN void die_of(int sig)
+/* From here on the signal does what it does by default. */
+static void let_die_of(int sig)
 {
     sigset_t set;
     signal(sig, SIG_DFL);
-    raise(sig);
     sigemptyset(&set);
     sigaddset(&set, sig);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Ends the process the way the signal does, which is what its parent then sees. */
+static NORETURN void die_of(int sig)
+{
+    let_die_of(sig);
+    raise(sig);
     abort();
 }
 
@@ -294,8 +300,9 @@ int control_run(struct snapshot *snapshot)
     notify_ready();
 
     int killer = wait_for_end(&c, &signals);
-    if (killer == 0)
-        keeper_stop(c.program.keeper);
+    if (killer != 0)
+        let_die_of(killer); // a third one waits for nothing
+    keeper_stop(c.program.keeper);
     log_info("stopped", LOG_STR("how", str_z(killer == 0 ? "drained" : "at once")));
     log_stop();
     if (killer != 0)

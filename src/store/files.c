@@ -1,5 +1,6 @@
 #include "store/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -142,4 +143,18 @@ enum err files_rename(const char *from, const char *to, struct err_info *info)
     if (rename(from, to) != 0)
         return fail("rename", from, info);
     return sync_folder_of(to, info);
+}
+
+void files_remove_like(const char *folder, str head, str tail)
+{
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        str name = str_z(entry->d_name);
+        if (name.len >= head.len + tail.len && str_starts(name, head) && str_ends(name, tail))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
 }

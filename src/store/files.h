@@ -35,6 +35,9 @@ MUST_CHECK enum err files_make_empty(const char *path, struct err_info *info);
 /* Makes what happened to `path` last, and to its name, survive a loss of power. */
 MUST_CHECK enum err files_sync(const char *path, struct err_info *info);
 
+/* Removes the files of the folder whose names begin and end so; those that cannot be are left. */
+void files_remove_like(const char *folder, str head, str tail);
+
 /* Renames, and makes it survive. */
 MUST_CHECK enum err files_rename(const char *from, const char *to, struct err_info *info);
 

@@ -1,8 +1,13 @@
 #include "store/sqlite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -94,6 +99,30 @@ static enum err configure(struct sqlite *db, struct err_info *info)
                        "PRAGMA cache_size = -16384;"           // KiB
                        "PRAGMA journal_size_limit = 8388608;", // of the log after a checkpoint
                        info);
+}
+
+/*
+ * The header tells how the file is written. Turning the log on says so there first, and copies are
+ * made without one; so a log beside a file that says it has none was never its own.
+ */
+bool sqlite_log_is_foreign(const char *path)
+{
+    static const char magic[] = "SQLite format 3"; // with its final zero
+    enum { VERSIONS_AT = 18, HEAD_BYTES = 20, ROLLBACK = 1 };
+    unsigned char head[HEAD_BYTES];
+    struct stat log;
+    char *log_path = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof(head)) : 0;
+    if (fd >= 0)
+        close(fd);
+    if (n != HEAD_BYTES || memcmp(head, magic, sizeof(magic)) != 0 || head[VERSIONS_AT] != ROLLBACK)
+        return false;
+    if (asprintf(&log_path, "%s-wal", path) < 0)
+        return false;
+    bool there = stat(log_path, &log) == 0 && log.st_size > 0;
+    free(log_path);
+    return there;
 }
 
 enum err sqlite_open(const char *path, struct sqlite **ret, struct err_info *info)

@@ -29,6 +29,13 @@ struct sqlite_stmt;
 /* Opens a file that is there (it may be empty), without reading it yet. */
 MUST_CHECK enum err sqlite_open(const char *path, struct sqlite **ret, struct err_info *info);
 
+/*
+ * Whether the write-ahead log beside the file is another one's, which happens when a copy was put
+ * in the place of a database that was not closed. The library would play it into the copy. Before
+ * sqlite_open().
+ */
+bool sqlite_log_is_foreign(const char *path);
+
 /* Accepts NULL. All statements must be gone. */
 void sqlite_close(struct sqlite *db);
 

@@ -102,6 +102,10 @@ enum err store_advise(enum err e, struct err_info *info)
 
 static enum err open_database(struct store *s, struct err_info *info)
 {
+    if (sqlite_log_is_foreign(s->path))
+        return err_set(info, ERR_SYNTAX,
+                       "'%s-wal' is the log of another database than '%s': move it away", s->path,
+                       s->path);
     enum err e = sqlite_open(s->path, &s->db, info);
     if (e != ERR_OK)
         return store_advise(e, info);
@@ -175,6 +179,8 @@ enum err store_open(const struct store_options *options, struct store **ret, str
         e = read_next_id(s, info);
     if (e == ERR_OK)
         e = read_import(s, info);
+    if (e == ERR_OK) // the lock is ours: nobody writes them any more
+        files_remove_like(dir, STR(STORE_COPY_HEAD), STR(STORE_COPY_TAIL));
     free(dir);
     free(key_file);
     if (e == ERR_OK)

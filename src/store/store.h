@@ -244,6 +244,10 @@ MUST_CHECK enum err store_trim(struct store *s, int64_t now_wall_ms, struct err_
 /* Looks whether the file is sound; once a day is enough. ERR_SYNTAX: it is damaged. */
 MUST_CHECK enum err store_check(struct store *s, struct err_info *info);
 
+/* What the names of copies in DATA_DIR begin and end with; the next start removes such files. */
+#define STORE_COPY_HEAD "backup-"
+#define STORE_COPY_TAIL ".tmp"
+
 /* Writes a consistent copy into the new file `path`, mode 0600; nothing is left of a failed one. */
 MUST_CHECK enum err store_backup(struct store *s, const char *path, struct err_info *info);
 

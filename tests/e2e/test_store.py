@@ -319,6 +319,65 @@ def test_states_outlive_a_kill(tmp_path, start_server, new_upstream):
     assert {request.key for request in upstream.chats()[seen:]} == {"sk-good-key-0000000"}
 
 
+def test_a_log_of_another_database_stops_the_start(binary, tmp_path, start_server):
+    """A copy put in the place of a database that was killed: its log is not played into the copy."""
+    server = start(start_server, tmp_path)
+    server.expect_exit = -signal.SIGKILL
+    script = admin.Script(server)
+    script.ok("POST", "/keys", {"key": "https://a.example|sk-before"})
+    copy = script("GET", "/backup").body
+    script.ok("POST", "/keys", {"key": "https://a.example|sk-after"})
+    server.process.kill()
+    server.process.wait()
+    log = pathlib.Path(f"{database(tmp_path)}-wal")
+    was = log.read_bytes()
+    assert was
+    database(tmp_path).write_bytes(copy)
+    line = refused(binary, tmp_path)
+    assert f"{log}' is the log of another database" in line and "move it away" in line
+    assert database(tmp_path).read_bytes() == copy and log.read_bytes() == was
+    log.unlink()
+    assert exported(binary, tmp_path) == ["https://a.example|sk-before"]
+
+
+def test_copies_that_a_crash_left_are_removed(binary, tmp_path, start_server):
+    run(binary, tmp_path, "--import", write_keys(tmp_path, "a"))
+    for name in ("backup-0123abcd.tmp", "backup.tmp", "my-backup-1.tmp", "backup-1.tmp.gz"):
+        (tmp_path / "data" / name).write_text("x")
+    start(start_server, tmp_path).stop()
+    assert sorted(path.name for path in (tmp_path / "data").glob("*backup*")) == [
+        "backup-1.tmp.gz", "backup.tmp", "my-backup-1.tmp"]
+
+
+def test_a_second_signal_still_writes_what_is_known(start_server, tmp_path, new_upstream):
+    """What a request did to a key is stored even when its program is cut short at once."""
+    upstream = new_upstream()
+    upstream.by_key("sk-hangs", answers.steps(answers.HANG))
+    server = start_server(upstream, folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD,
+                          HEALTH_CHECK_INTERVAL=0)
+    server.expect_exit = -signal.SIGTERM
+    script = admin.Script(server)
+    script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-good"})
+    script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-hangs"})
+    done = raw.Client(server.port)
+    while not [request for request in upstream.chats() if request.key == "sk-hangs"]:
+        seen = len(upstream.chats())
+        done.send(raw.chat_request())
+        upstream.wait_for(lambda: len(upstream.chats()) > seen)
+        if upstream.chats()[-1].key == "sk-good":
+            assert done.read_response().status == 200
+    count = len([request for request in upstream.chats() if request.key == "sk-good"])
+    server.process.send_signal(signal.SIGTERM)
+    server.wait_log("event=draining")
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(timeout=10)
+    done.close()
+    server = start_server(upstream, folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD,
+                          HEALTH_CHECK_INTERVAL=0)
+    keys = admin.Script(server).ok("GET", "/keys")["keys"]
+    assert keys[0]["totalRequests"] == count
+
+
 # ---- a full disk ---------------------------------------------------------------------------------
 
 def test_a_full_disk_is_507_and_loses_nothing(binary, tmp_path, start_server):
