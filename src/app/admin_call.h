@@ -128,12 +128,15 @@ admin_handler admin_keys_list, admin_keys_patch, admin_keys_toggle, // admin_key
 admin_handler admin_keys_add, admin_keys_batch; // admin_import.c
 admin_handler admin_keys_bulk;                  // admin_bulk.c
 admin_handler admin_keys_export, admin_backup;  // admin_export.c
-admin_handler admin_log_list, admin_log_one;    // admin_log.c
-admin_handler admin_stats;                      // admin_stats.c
-admin_handler admin_overview;                   // admin_overview.c
-admin_handler admin_live;                       // admin_live.c
-admin_handler admin_series;                     // admin_series.c
-admin_handler admin_job_get, admin_job_delete;  // admin_jobs.c
+admin_handler admin_settings, admin_key_get,    // admin_detail.c
+    admin_import_delete, admin_host_check;
+admin_handler admin_key_test;                  // admin_test.c
+admin_handler admin_log_list, admin_log_one;   // admin_log.c
+admin_handler admin_stats;                     // admin_stats.c
+admin_handler admin_overview;                  // admin_overview.c
+admin_handler admin_live;                      // admin_live.c
+admin_handler admin_series;                    // admin_series.c
+admin_handler admin_job_get, admin_job_delete; // admin_jobs.c
 
 admin_handler admin_keys_check, admin_key_check; // admin_check.c
 

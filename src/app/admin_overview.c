@@ -176,8 +176,24 @@ static void put_security(struct admin_work *w, struct admin_overview *o)
     o->loopback = address_is_loopback((const struct sockaddr *)&w->snapshot->addresses.own_listen);
 }
 
+/* The last import, if something of it is left to take back. */
+static enum err put_import(struct admin_work *w, struct admin_overview *o, struct err_info *info)
+{
+    struct store_import import;
+    enum err e = store_last_import(keeper_store(w->program->keeper), &import, info);
+    if (e != ERR_OK || import.batch == 0 || import.left == 0)
+        return e;
+    o->last_import = (struct admin_last_import){
+        .id = arena_printf(&w->arena, "%llu", (unsigned long long)import.batch),
+        .at_ms = import.at_ms,
+        .count = import.count,
+        .left = import.left};
+    return ERR_OK;
+}
+
 static void overview(struct admin_work *w)
 {
+    struct err_info info = {0};
     struct problem_facts facts;
     struct admin_host hosts[HOSTS_MAX];
     struct admin_problem problems[PROBLEMS_MAX];
@@ -201,7 +217,11 @@ static void overview(struct admin_work *w)
     uint64_t keys = o.states.ready + o.states.cooling + o.states.dead + o.states.disabled;
     put_upstream(w, &facts, keys, &o);
     put_security(w, &o);
-    admin_put_overview(&w->out, &o);
+    enum err e = put_import(w, &o, &info);
+    if (e == ERR_OK)
+        admin_put_overview(&w->out, &o);
+    else
+        work_fail(w, e, &info);
     free(s.keys);
     free(w->arg);
 }

@@ -48,6 +48,7 @@ void key_show(const struct key_view *view, struct key_shown *ret)
         .cause = str_z(key_cause_name(view->cause)),
         .source = shown_source(view),
         .reason = view->reason,
+        .since_ms = view->since_ms,
     };
 }
 

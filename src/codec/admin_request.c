@@ -331,6 +331,39 @@ enum err admin_read_export(struct arena *a, char *text, size_t len, struct admin
     return ERR_OK;
 }
 
+enum err admin_read_host(struct arena *a, char *text, size_t len, str *ret_host,
+                         struct err_info *info)
+{
+    static const struct field fields[] = {
+        {STR_C("host"), FIELD_TEXT, true, ADMIN_URL_MAX}
+    };
+    const struct json *v[COUNT_OF(fields)];
+    enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
+    if (e != ERR_OK)
+        return e;
+    str host = str_trim(json_str(v[0]));
+    if (host.len == 0)
+        return err_set(info, ERR_SYNTAX, "'host' has to be a base URL");
+    *ret_host = host;
+    return ERR_OK;
+}
+
+enum err admin_read_test(struct arena *a, char *text, size_t len, str *ret_model,
+                         struct err_info *info)
+{
+    static const struct field fields[] = {
+        {STR_C("model"), FIELD_TEXT, false, ADMIN_MODEL_MAX}
+    };
+    const struct json *v[COUNT_OF(fields)];
+    *ret_model = STR("");
+    if (str_trim_ws(str_of(text, len)).len == 0)
+        return ERR_OK;
+    enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
+    if (e == ERR_OK)
+        *ret_model = str_trim(json_str(v[0]));
+    return e;
+}
+
 enum err admin_read_nothing(struct arena *a, char *text, size_t len, struct err_info *info)
 {
     if (str_trim_ws(str_of(text, len)).len == 0)

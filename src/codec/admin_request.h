@@ -30,6 +30,7 @@ enum {
     ADMIN_KEY_TEXT_MAX = 4096, // of one key with its URL
     ADMIN_SEARCH_MAX = 256,
     ADMIN_ID_MAX = 64,
+    ADMIN_MODEL_MAX = 512,
     ADMIN_LIST_MAX = 1000, // keys in one answer
     ADMIN_DAYS_MAX = 30,
 };
@@ -113,6 +114,14 @@ struct admin_export {
 /* {password, filter?} */
 MUST_CHECK enum err admin_read_export(struct arena *a, char *text, size_t len,
                                       struct admin_export *ret, struct err_info *info);
+
+/* {host} */
+MUST_CHECK enum err admin_read_host(struct arena *a, char *text, size_t len, str *ret_host,
+                                    struct err_info *info);
+
+/* {model?}; empty: none is named. No body at all is fine too. */
+MUST_CHECK enum err admin_read_test(struct arena *a, char *text, size_t len, str *ret_model,
+                                    struct err_info *info);
 
 /* Of routes that take no body: nothing, blanks or {}. */
 MUST_CHECK enum err admin_read_nothing(struct arena *a, char *text, size_t len,

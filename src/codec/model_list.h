@@ -40,8 +40,9 @@ struct model_abilities {
 };
 
 struct model_entry {
-    str name;          // as the host lists it; never empty
-    int64_t created_s; // when it was last changed; 0: not said
+    str name;           // as the host lists it; never empty
+    int64_t created_s;  // when it was last changed; 0: not said
+    int64_t size_bytes; // 0: not said
     struct model_abilities abilities;
 };
 

@@ -48,6 +48,12 @@ static int64_t created_of(const struct json *v)
     return date_parse_rfc3339(json_str(v), &at_s) && at_s > 0 ? at_s : 0;
 }
 
+static int64_t size_of(const struct json *v)
+{
+    int64_t size;
+    return json_to_i64(v, &size) && size > 0 ? size : 0;
+}
+
 /* Whether a name can be shown and asked for: no control characters, and not without end. */
 static bool name_ok(str name)
 {
@@ -115,6 +121,7 @@ enum err ollama_tags_decode(struct arena *a, str text, struct model_list *ret,
         items[n++] = (struct model_entry){
             .name = name,
             .created_s = created_of(json_get(entry, STR("modified_at"))),
+            .size_bytes = size_of(json_get(entry, STR("size"))),
             .abilities = abilities_of(json_get(entry, STR("capabilities"))),
         };
     }
@@ -146,4 +153,12 @@ void ollama_show_encode(str name, struct buf *out)
     buf_append(out, STR("{\"model\":"));
     json_put_string(out, name);
     buf_append_char(out, '}');
+}
+
+void ollama_test_encode(str model, struct buf *out)
+{
+    buf_append(out, STR("{\"model\":"));
+    json_put_string(out, model);
+    buf_append(out, STR(",\"messages\":[{\"role\":\"user\",\"content\":\"Say hello in one short "
+                        "sentence.\"}],\"stream\":true,\"options\":{\"num_predict\":64}}"));
 }

@@ -39,4 +39,7 @@ MUST_CHECK enum err ollama_show_decode(struct arena *a, str text, struct ollama_
 /* Appends the request for them. */
 void ollama_show_encode(str name, struct buf *out);
 
+/* Appends a short chat, streamed, by which a person tries whether a key works. */
+void ollama_test_encode(str model, struct buf *out);
+
 #endif

@@ -423,17 +423,25 @@ void config_unref(struct config *cfg)
 
 /* ---- for people ---- */
 
-static str describe_value(const struct config *cfg, size_t at, struct arena *scratch)
+static const str ORIGINS[] = {
+    [CONFIG_DEFAULT] = STR_C("default"),
+    [CONFIG_DOTENV] = STR_C(".env"),
+    [CONFIG_ENVIRONMENT] = STR_C("environment"),
+    [CONFIG_FILE] = STR_C("file"),
+};
+
+/* What may be shown of a value; empty of a secret. */
+static str shown_value(const struct config *cfg, size_t at, struct arena *scratch)
 {
     const struct config_row *row = &CONFIG_TABLE[at];
     const struct config_value *value = &cfg->values[at];
     if (row->flags & CONFIG_SECRET)
-        return value->set ? STR("(set)") : STR("(empty)");
+        return STR("");
     str text = value->text;
     if (row->kind == CONFIG_PATH) // as it came out: KEY_FILE follows DATA_DIR
         memcpy(&text, (const char *)cfg + row->offset, sizeof(text));
     if (text.len == 0)
-        return STR("(empty)");
+        return STR("");
     if (row->kind != CONFIG_PROXY)
         return text;
     char safe[SHOWN_BYTES + 4];
@@ -441,20 +449,46 @@ static str describe_value(const struct config *cfg, size_t at, struct arena *scr
     return arena_copy(scratch, str_z(safe));
 }
 
+static str describe_value(const struct config *cfg, size_t at, struct arena *scratch)
+{
+    str text = shown_value(cfg, at, scratch);
+    if (CONFIG_TABLE[at].flags & CONFIG_SECRET)
+        return cfg->values[at].set ? STR("(set)") : STR("(empty)");
+    return text.len > 0 ? text : STR("(empty)");
+}
+
+void config_walk(const struct config *cfg,
+                 void (*fn)(void *arg, const struct config_setting *setting), void *arg)
+{
+    struct arena scratch;
+    arena_init(&scratch, SCRATCH_BYTES);
+    for (size_t i = 0; i < CONFIG_ROWS; i++) {
+        const struct config_row *row = &CONFIG_TABLE[i];
+        const struct config_value *value = &cfg->values[i];
+        bool secret = row->flags & CONFIG_SECRET;
+        struct config_setting setting = {
+            .name = row->name,
+            .value = shown_value(cfg, i, &scratch),
+            .origin = ORIGINS[value->origin],
+            .secret = secret,
+            .restart = (row->flags & CONFIG_FIXED) || value->origin == CONFIG_ENVIRONMENT,
+            .fallback = secret ? STR("") : row->fallback,
+            .help = row->help,
+        };
+        setting.set = secret ? value->set : setting.value.len > 0;
+        fn(arg, &setting);
+    }
+    arena_release(&scratch);
+}
+
 void config_describe(const struct config *cfg,
                      void (*line)(void *arg, str name, str value, str origin), void *arg)
 {
-    static const str origins[] = {
-        [CONFIG_DEFAULT] = STR_C("default"),
-        [CONFIG_DOTENV] = STR_C(".env"),
-        [CONFIG_ENVIRONMENT] = STR_C("environment"),
-        [CONFIG_FILE] = STR_C("file"),
-    };
     struct arena scratch;
     arena_init(&scratch, SCRATCH_BYTES);
     for (size_t i = 0; i < CONFIG_ROWS; i++)
         line(arg, CONFIG_TABLE[i].name, describe_value(cfg, i, &scratch),
-             origins[cfg->values[i].origin]);
+             ORIGINS[cfg->values[i].origin]);
     arena_release(&scratch);
 }
 

@@ -169,6 +169,22 @@ static inline bool config_admin_password_is_default(const struct config *cfg)
 void config_describe(const struct config *cfg,
                      void (*line)(void *arg, str name, str value, str origin), void *arg);
 
+/* A setting as people see it; texts live until the callback returns. */
+struct config_setting {
+    str name;
+    str value;  // empty of a secret; a proxy's without its password
+    str origin; // "default", ".env", "environment", "file"
+    bool secret;
+    bool set;
+    bool restart; // a change needs one: it is fixed, or the process environment has set it
+    str fallback; // empty of a secret
+    const char *help;
+};
+
+/* Calls fn for each setting. */
+void config_walk(const struct config *cfg,
+                 void (*fn)(void *arg, const struct config_setting *setting), void *arg);
+
 /* Appends the settings' part of --help. */
 void config_help(struct buf *out);
 

@@ -307,6 +307,7 @@ struct key_view {
     enum key_cause cause;
     enum cool_source source;
     int64_t until_ms; // wall clock: end of the cooling shown; 0: none
+    int64_t since_ms; // wall clock: when it came into this state; 0: not known
     str reason;       // why it cools or is dead, for people; the host's while that cools
     int64_t added_ms;
     uint64_t success; // since the last keypool_flush(); in keypool_flush() only

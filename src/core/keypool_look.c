@@ -59,6 +59,7 @@ static void show_state(const struct keypool *p, const struct key *k, struct key_
     view->state = (enum key_state)k->state;
     view->cause = (enum key_cause)k->cause;
     view->source = (enum cool_source)k->source;
+    view->since_ms = k->since_ms;
     view->reason = k->state == KEY_IS_READY ? (str){NULL, 0} : k->reason;
     if (k->state == KEY_IS_COOLING)
         view->until_ms = wall_of(p, k->until_ms);
@@ -67,11 +68,13 @@ static void show_state(const struct keypool *p, const struct key *k, struct key_
         view->cause = (enum key_cause)h->cause;
         view->source = COOL_NONE;
         view->reason = h->reason;
+        view->since_ms = h->since_ms;
         view->until_ms = wall_of(p, h->until_ms);
     }
     if (!k->enabled) {
         view->state = KEY_IS_DISABLED;
         view->cause = CAUSE_PERSON;
+        view->since_ms = k->since_ms;
         view->source = COOL_NONE;
         view->reason = (str){NULL, 0};
         view->until_ms = 0;

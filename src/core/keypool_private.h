@@ -125,6 +125,7 @@ struct key {
 
     int64_t last_check_ms; // wall
     int64_t added_ms;      // wall
+    int64_t since_ms;      // wall: when it came into its state; 0: before the start
     str name;
     str old_id;
 };

@@ -102,9 +102,11 @@ static void tell(const struct keypool *p, const struct key_move *move)
         p->options.on_move(p->options.arg, move);
 }
 
-static void tell_key(const struct keypool *p, const struct key *k, enum key_state from,
-                     enum key_state to, const struct key_change *change, uint64_t now_ms)
+static void tell_key(struct keypool *p, struct key *k, enum key_state from, enum key_state to,
+                     const struct key_change *change, uint64_t now_ms)
 {
+    if (from != to)
+        k->since_ms = wall_of(p, now_ms);
     tell(p, &(struct key_move){
                 .key_id = k->id,
                 .host = host_of(p, k)->base_url,

@@ -366,13 +366,14 @@ struct client_call *client_start(struct client *c, const struct client_request *
     call->origin = origin_acquire(c, request->url);
     call->events = events;
     call->arg = arg;
+    call->on_step = request->on_step;
     call->body = request->body;
     call->n_body = request->n_body;
     call->head_only = str_eq(request->method, STR("HEAD"));
     list_append(&c->calls, &call->link);
     bool fits = build_head(call, request);
 
-    struct conn *idle = conn_take_idle(call->origin);
+    struct conn *idle = request->fresh ? NULL : conn_take_idle(call->origin);
     if (!request_is_sound(request))
         dial_start_failed(call, CLIENT_FAIL_PROTOCOL,
                           STR("the request has a header field with a control character"));

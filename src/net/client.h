@@ -50,6 +50,13 @@ struct client_events {
     void (*on_fail)(void *arg, enum client_fail how, str text);
 };
 
+/* How far a call has come before its answer. */
+enum client_step {
+    CLIENT_CONNECTED, // of TCP, to the upstream or its proxy
+    CLIENT_SECURED,   // TLS stands
+    CLIENT_SENT,      // the whole request was handed to the connection
+};
+
 struct client_request {
     const struct url *url;            // origin and base path
     str method;                       // "POST", "GET"
@@ -59,6 +66,9 @@ struct client_request {
     size_t n_fields;
     const str *body; // slices, sent in order
     size_t n_body;
+    bool fresh; // over a connection of its own, not one that is open already
+    /* NULL: not wanted. With `fresh` never before client_start() returns; may not end the call. */
+    void (*on_step)(void *arg, enum client_step step);
 };
 
 /* Settings of a client; strings are borrowed for the client's life or until the next configure. */

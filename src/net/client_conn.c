@@ -93,7 +93,10 @@ static str next_piece(struct client_call *call)
         call->slice++;
         call->offset = 0;
     }
-    call->sent = true;
+    if (!call->sent) {
+        call->sent = true;
+        call_step(call, CLIENT_SENT);
+    }
     return (str){NULL, 0};
 }
 

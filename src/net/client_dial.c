@@ -115,7 +115,9 @@ static str peer_name(const struct dial *d)
 
 static void on_tls_open(void *arg)
 {
-    succeed(arg);
+    struct dial *d = arg;
+    call_step(d->call, CLIENT_SECURED);
+    succeed(d);
 }
 
 static void on_tls_end(void *arg, enum stream_end why)
@@ -247,6 +249,7 @@ static void on_attempt_open(void *arg)
     a->stream = NULL;
     close_attempts(d);
     loop_timer_cancel(d->client->loop, &d->next);
+    call_step(d->call, CLIENT_CONNECTED);
     if (d->origin->tls && d->origin->proxied)
         begin_tunnel(d);
     else if (d->origin->tls)

@@ -66,6 +66,7 @@ struct client_call {
     struct loop *loop;
     struct origin *origin;
     const struct client_events *events;
+    void (*on_step)(void *arg, enum client_step step); // NULL: not wanted
     void *arg;
     struct dial *dial;
     struct conn *conn;
@@ -83,6 +84,13 @@ struct client_call {
 
 /* The call got a connection of its own. */
 void call_connected(struct client_call *call, struct stream *stream);
+
+/* Tells the owner how far it is. */
+static inline void call_step(const struct client_call *call, enum client_step step)
+{
+    if (call->on_step != NULL)
+        call->on_step(call->arg, step);
+}
 
 /* Its reused connection was dead before a byte of answer. */
 void call_replay(struct client_call *call);

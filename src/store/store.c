@@ -77,6 +77,20 @@ static enum err read_next_id(struct store *s, struct err_info *info)
     return e;
 }
 
+static enum err read_import(struct store *s, struct err_info *info)
+{
+    int64_t batch = 0, count = 0;
+    enum err e = sqlite_ask(s->db, "SELECT value FROM meta WHERE name = 'import_id'", &batch, info);
+    if (e == ERR_OK)
+        e = sqlite_ask(s->db, "SELECT value FROM meta WHERE name = 'import_at_ms'",
+                       &s->import.at_ms, info);
+    if (e == ERR_OK)
+        e = sqlite_ask(s->db, "SELECT value FROM meta WHERE name = 'import_count'", &count, info);
+    s->import.batch = (uint64_t)batch;
+    s->import.count = (uint64_t)count;
+    return e;
+}
+
 enum err store_advise(enum err e, struct err_info *info)
 {
     struct err_info why;
@@ -159,6 +173,8 @@ enum err store_open(const struct store_options *options, struct store **ret, str
         e = store_prepare(s, info);
     if (e == ERR_OK)
         e = read_next_id(s, info);
+    if (e == ERR_OK)
+        e = read_import(s, info);
     free(dir);
     free(key_file);
     if (e == ERR_OK)

@@ -103,6 +103,18 @@ MUST_CHECK enum err store_read_batch(struct store *s, uint64_t batch,
                                      void (*fn)(void *arg, uint64_t id), void *arg,
                                      struct err_info *info);
 
+/* The import (a batch) that was begun last. */
+struct store_import {
+    uint64_t batch; // 0: there was none
+    int64_t at_ms;  // wall clock
+    uint64_t count; // keys that it has added, in all its pieces
+    uint64_t left;  // those of them that are still there
+};
+
+/* Tells it; counts what is left only when keys came or went since the last time. */
+MUST_CHECK enum err store_last_import(struct store *s, struct store_import *ret,
+                                      struct err_info *info);
+
 /* Takes keys away with all that is stored of them. Durable. */
 MUST_CHECK enum err store_delete_keys(struct store *s, const uint64_t *ids, size_t n,
                                       struct err_info *info);

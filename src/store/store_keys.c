@@ -97,6 +97,27 @@ enum err store_read_batch(struct store *s, uint64_t batch, void (*fn)(void *arg,
     return e;
 }
 
+static void count_left(void *arg, uint64_t id)
+{
+    (void)id;
+    ++*(uint64_t *)arg;
+}
+
+enum err store_last_import(struct store *s, struct store_import *ret, struct err_info *info)
+{
+    uint64_t left = 0;
+    enum err e = ERR_OK;
+    if (!s->import_counted && s->import.batch != 0)
+        e = store_read_batch(s, s->import.batch, count_left, &left, info);
+    if (e != ERR_OK)
+        return e;
+    if (!s->import_counted)
+        s->import.left = left;
+    s->import_counted = true;
+    *ret = s->import;
+    return ERR_OK;
+}
+
 /* ---- adding ---- */
 
 static bool life_is_new(const struct key_life *l)
@@ -138,6 +159,28 @@ static enum err set_next_id(struct store *s, uint64_t next_id, struct err_info *
     return sqlite_run(st, NULL, info);
 }
 
+/* What the last import is once `n` keys were added to `batch`. */
+static struct store_import import_after(const struct store *s, const struct key_spec *keys,
+                                        size_t n, uint64_t batch)
+{
+    struct store_import import = s->import;
+    if (batch == STORE_NEW_BATCH)
+        import = (struct store_import){.batch = s->next_id, .at_ms = keys[0].added_ms, .count = n};
+    else if (batch != 0 && batch == import.batch)
+        import.count += n;
+    return import;
+}
+
+static enum err set_import(struct store *s, const struct store_import *import,
+                           struct err_info *info)
+{
+    struct sqlite_stmt *st = s->statements[SQL_SET_IMPORT];
+    sqlite_bind_int(st, 1, (int64_t)import->batch);
+    sqlite_bind_int(st, 2, import->at_ms);
+    sqlite_bind_int(st, 3, (int64_t)import->count);
+    return sqlite_run(st, NULL, info);
+}
+
 enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, uint64_t batch,
                         struct err_info *info)
 {
@@ -147,12 +190,17 @@ enum err store_add_keys(struct store *s, struct key_spec *keys, size_t n, uint64
         return e;
     for (size_t i = 0; i < n && e == ERR_OK; i++)
         e = add_key(s, &keys[i], first + i, batch == STORE_NEW_BATCH ? first : batch, info);
+    struct store_import import = import_after(s, keys, n, batch);
+    if (e == ERR_OK && batch != 0)
+        e = set_import(s, &import, info);
     if (e == ERR_OK)
         e = set_next_id(s, first + n, info);
     e = sqlite_end(s->db, e, info);
     if (e != ERR_OK)
         return e;
     s->next_id = first + n;
+    s->import = import;
+    s->import_counted = false;
     for (size_t i = 0; i < n; i++)
         keys[i].id = first + i;
     return ERR_OK;
@@ -204,6 +252,7 @@ enum err store_delete_keys(struct store *s, const uint64_t *ids, size_t n, struc
         if (e == ERR_OK && id != 0) // 0 would be those of hosts
             e = run_with(s, SQL_DELETE_KEY_MOVES, id, 0, 1, info);
     }
+    s->import_counted = false;
     return sqlite_end(s->db, e, info);
 }
 

@@ -13,7 +13,7 @@
 /* Every statement there is; the SQL is in store_sql.c. */
 // clang-format off
 #define STORE_STATEMENTS(X) \
-    X(SET_NEXT_ID) X(ADD_KEY) X(READ_KEYS) X(READ_BATCH) X(DELETE_KEY) X(DELETE_KEY_DAY) \
+    X(SET_NEXT_ID) X(SET_IMPORT) X(ADD_KEY) X(READ_KEYS) X(READ_BATCH) X(DELETE_KEY) X(DELETE_KEY_DAY) \
     X(DELETE_KEY_MOVES) X(SET_ENABLED) X(SET_NAME) X(WRITE_LIFE) X(WRITE_DAY) X(LIST_DAYS) \
     X(READ_DAYS) X(READ_KEY_DAYS) X(TRIM_DAYS) X(WRITE_MOVE) X(TRIM_MOVES_OF) X(READ_MOVES) \
     X(TRIM_MOVES) X(READ_SERIES_STEP) X(WRITE_SERIES) X(READ_SERIES) X(TRIM_SERIES) X(WRITE_TOP) \
@@ -41,6 +41,8 @@ struct store {
     char *path;
     bool is_new;
     uint64_t next_id; // the first id that was never given
+    struct store_import import;
+    bool import_counted; // its `left` is right
 
     // read-only once started
     struct store_tick tick;

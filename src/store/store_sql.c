@@ -5,6 +5,8 @@
 static const char *const SQL[SQL_STATEMENTS] = {
     [SQL_SET_NEXT_ID] = "INSERT INTO meta VALUES ('next_id', ?1) "
                         "ON CONFLICT DO UPDATE SET value = excluded.value",
+    [SQL_SET_IMPORT] = "INSERT INTO meta VALUES ('import_id', ?1), ('import_at_ms', ?2), "
+                       "('import_count', ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
     [SQL_ADD_KEY] = "INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_READ_KEYS] = "SELECT k.id, secret, base_url, name, old_id, added_ms, enabled, "
                       "coalesce(state, 0), cause, source, until_ms, doublings, last_check_ms, "

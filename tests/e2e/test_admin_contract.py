@@ -6,6 +6,7 @@
 import pytest
 
 import openapi
+import raw
 from admin import PASSWORD, Script, call, login
 
 ASKED = set()
@@ -86,6 +87,27 @@ def test_many_keys(ask):
     assert ask.ok("GET", "/stats?days=30")["summary"]["total"] == 2
     assert ask("GET", "/backup").body.startswith(b"SQLite format 3\0")
     assert ask.ok("DELETE", "/keys") == {"success": True, "removed": 2}
+
+
+def test_one_key_in_detail(ask, upstream):
+    url = f"http://127.0.0.1:{upstream.port}"
+    done = ask.ok("POST", "/keys/batch", {"keys": "detail-a", "baseUrl": url})
+    path = f"/keys/{done['added'][0]['id']}"
+    assert ask.ok("GET", path)["key"]["baseUrl"] == url
+    assert ask("POST", path + "/test", {"model": "m"}).body.endswith(b"\n\n")
+    assert ask.ok("POST", "/hosts/check", {"host": url})["host"]["host"] == url
+    assert ask.ok("DELETE", f"/imports/{done['import']}")["removed"] == 1
+    assert ask("DELETE", f"/imports/{done['import']}").status == 404
+    assert ask("GET", path).status == 404 and ask("POST", path + "/test").status == 404
+    assert ask("POST", "/hosts/check", {"host": url}).status == 404
+
+
+def test_settings_and_log(ask, server):
+    assert ask.ok("GET", "/settings")["settings"]
+    assert raw.exchange(server, raw.build("GET", "/v1/models")).status in (200, 503)
+    entry = ask.ok("GET", "/log?status=ok&limit=1")["entries"] + ask.ok("GET", "/log")["entries"]
+    assert ask.ok("GET", f"/log/{entry[0]['id']}")["entry"] == entry[0]
+    assert ask("GET", "/log/999999").status == 404
 
 
 def test_checks_and_jobs(ask, upstream):

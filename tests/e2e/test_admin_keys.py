@@ -506,6 +506,9 @@ ROUTES = [
     ("POST", "/keys/bulk", {"ids": [], "action": "reset"}), ("POST", "/keys/check", None),
     ("POST", "/keys/export", {"password": PASSWORD}), ("POST", "/keys/1/toggle", None),
     ("POST", "/keys/1/check", None), ("POST", "/keys/reset-health", None), ("GET", "/stats", None),
+    ("GET", "/log", None), ("GET", "/log/1", None),
+    ("GET", "/settings", None), ("GET", "/keys/1", None), ("POST", "/keys/1/test", {"model": "m"}),
+    ("POST", "/hosts/check", {"host": "http://h"}), ("DELETE", "/imports/1", None),
     ("GET", "/backup", None), ("GET", "/session", None), ("GET", "/jobs/j1", None),
     ("DELETE", "/jobs/j1", None), ("GET", "/nothing", None), ("PUT", "/keys", None),
 ]

@@ -163,7 +163,7 @@ def test_nothing_of_a_prompt_or_a_secret_stands_in_it(admin):
     admin.upstream.script(*quoting)
     for stream in (False, True, False):
         chat(admin, stream=stream)
-    admin.upstream.script(answers.chat_stream([answers.line("a"), json.dumps({"error": CANARY})]))
+    admin.upstream.script(answers.chat_stream([answers.line("a"), json.dumps({"error": CANARY}).encode() + b"\n"]))
     chat(admin, stream=True)
     entries = admin("GET", "/log?limit=500")
     whole = entries.body
