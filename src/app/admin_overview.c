@@ -1,7 +1,8 @@
+#include "app/admin_call.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/admin_call.h"
 #include "app/admin_view.h"
 #include "app/admin_work.h"
 #include "app/feed.h"
