@@ -64,6 +64,8 @@ static enum err read_by(unsigned which, struct arena *a, char *text, size_t len,
     struct admin_export wish;
     struct admin_stats_query stats;
     struct admin_batch_query batch_query;
+    str range;
+    bool log;
     switch (which % 11) {
     case 0:
         return admin_read_login(a, text, len, &password, info);
@@ -82,6 +84,8 @@ static enum err read_by(unsigned which, struct arena *a, char *text, size_t len,
     case 7:
         return read_list(a, query, info);
     case 8:
+        (void)!admin_read_series_query(a, query, &range, NULL);
+        (void)!admin_read_live_query(a, query, &log, NULL);
         return admin_read_stats_query(a, query, &stats, info);
     case 9:
         return admin_read_batch_query(a, query, &batch_query, info);

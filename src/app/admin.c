@@ -70,11 +70,15 @@ static const struct {
     {STR_C("/admin/api/cache"),     STR_C("there is no cache of answers here")                      },
 };
 
-enum err admin_new(const struct config *config, struct admin **ret, struct err_info *info)
+enum err admin_new(const struct config *config, struct store *store, struct admin **ret,
+                   struct err_info *info)
 {
     struct admin *admin = xcalloc(1, sizeof(*admin));
     enum err e = admin_auth_new(config, &admin->auth, info);
+    if (e == ERR_OK)
+        e = admin_auth_keep(admin->auth, store, info);
     if (e != ERR_OK) {
+        admin_auth_free(admin->auth);
         free(admin);
         return e;
     }

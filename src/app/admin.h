@@ -21,12 +21,16 @@
 #include "base/err.h"
 #include "core/config.h"
 #include "net/http1.h"
+#include "store/store.h"
 
 struct admin;
 struct admin_call;
 
-/* What all workers share of the admin side; the main thread's. Before the workers run. */
-MUST_CHECK enum err admin_new(const struct config *config, struct admin **ret,
+/*
+ * What all workers share of the admin side; the main thread's. Before the store's thread and the
+ * workers run.
+ */
+MUST_CHECK enum err admin_new(const struct config *config, struct store *store, struct admin **ret,
                               struct err_info *info);
 
 /* Ends what still runs for it. After the workers have ended, before their loops are freed. Accepts

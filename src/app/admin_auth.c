@@ -8,6 +8,7 @@
 #include "app/hasher.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/xalloc.h"
 #include "core/throttle.h"
 
@@ -34,12 +35,14 @@ struct admin_try {
 
 struct admin_auth {
     struct hasher *hasher;
+    struct store *store; // NULL: tries are not stored
 
     pthread_mutex_t lock;
     struct sessions *sessions;
     struct throttle *throttle;
     struct list checks; // struct check.link
     uint64_t generation;
+    bool storing; // a job is under way that will see what was counted until now
 };
 
 enum err admin_auth_new(const struct config *config, struct admin_auth **ret, struct err_info *info)
@@ -154,6 +157,42 @@ bool admin_auth_csrf_ok(struct admin_auth *a, str bearer, str presented)
     return session_csrf_ok(a->sessions, bearer, presented);
 }
 
+/* ---- tries in the store ---- */
+
+static void load_try(void *arg, const struct throttle_row *row)
+{
+    struct admin_auth *a = arg;
+    throttle_load(a->throttle, row, clock_mono_ms(), clock_wall_ms());
+}
+
+enum err admin_auth_keep(struct admin_auth *a, struct store *store, struct err_info *info)
+{
+    a->store = store;
+    return store_read_tries(store, load_try, a, info);
+}
+
+/* On the store's thread. */
+static void store_tries(struct store *s, void *arg)
+{
+    struct admin_auth *a = arg;
+    struct err_info info = {0};
+    struct throttle_row *rows = xmalloc(THROTTLE_ROWS_MAX * sizeof(*rows));
+    pthread_mutex_lock(&a->lock);
+    a->storing = false;
+    size_t n = throttle_save(a->throttle, clock_mono_ms(), clock_wall_ms(), rows);
+    pthread_mutex_unlock(&a->lock);
+    // The next try writes all of them again, so one that fails is not kept for later.
+    if (store_write_tries(s, rows, n, &info) != ERR_OK)
+        log_error("tries_not_stored", LOG_STR("why", str_z(info.text)));
+    free(rows);
+}
+
+static void begin_storing_locked(struct admin_auth *a)
+{
+    if (a->store != NULL && !a->storing)
+        a->storing = store_post(a->store, store_tries, a);
+}
+
 /* ---- passwords ---- */
 
 static void check_free(struct check *c)
@@ -198,6 +237,8 @@ static void on_checked(void *arg, bool right)
             throttle_passed(a->throttle, (const struct sockaddr *)&t->addr, clock_mono_ms());
         loop_post(t->loop, tell, t);
     }
+    if (right)
+        begin_storing_locked(a);
     pthread_mutex_unlock(&a->lock);
     check_free(c);
 }
@@ -209,6 +250,7 @@ static struct check *begin_check_locked(struct admin_auth *a, const unsigned cha
     *ret_wait_ms = throttle_admit(a->throttle, addr, clock_mono_ms());
     if (*ret_wait_ms > 0)
         return NULL;
+    begin_storing_locked(a);
     struct check *c = xcalloc(1, sizeof(*c));
     c->auth = a;
     c->generation = a->generation;

@@ -8,7 +8,9 @@
  * A new password ends all sessions. What was being checked against the old one then is wrong:
  * each check belongs to the `generation` of the password it was asked for under.
  *
- * Threads: any; a short mutex. new, free and reload are the main thread's.
+ * How often passwords were tried outlives the process: the store has it (admin_auth_keep()).
+ *
+ * Threads: any; a short mutex. new, keep, free and reload are the main thread's.
  */
 #ifndef APP_ADMIN_AUTH_H
 #define APP_ADMIN_AUTH_H
@@ -22,11 +24,19 @@
 #include "core/config.h"
 #include "core/session.h"
 #include "net/loop.h"
+#include "store/store.h"
 
 struct admin_auth;
 
 MUST_CHECK enum err admin_auth_new(const struct config *config, struct admin_auth **ret,
                                    struct err_info *info);
+
+/*
+ * Takes up what the store has of tries, and stores them from now on. Before the store is started;
+ * the store's thread has to end before this is freed.
+ */
+MUST_CHECK enum err admin_auth_keep(struct admin_auth *a, struct store *store,
+                                    struct err_info *info);
 
 /* Ends what is being checked. Accepts NULL. Before the workers' loops are freed. */
 void admin_auth_free(struct admin_auth *a);

@@ -218,7 +218,10 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
     }
 }
 
-/* Opens the store, with what the older program left there; `notes` are for the banner. */
+/*
+ * Opens the store, with what the older program left there, and what lives on it; `notes` are for
+ * the banner.
+ */
 static enum err open_keeper(struct control *c, struct buf *notes, struct err_info *info)
 {
     const struct config *config = c->snapshot->config;
@@ -232,7 +235,8 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
     if (e != ERR_OK)
         return e;
     c->program.feed = feed_new(&c->program, c->program.keeper);
-    return keeper_start(c->program.keeper, info);
+    e = admin_new(config, keeper_store(c->program.keeper), &c->program.admin, info);
+    return e == ERR_OK ? keeper_start(c->program.keeper, info) : e;
 }
 
 /* After the workers have ended, or before they began. */
@@ -275,8 +279,7 @@ int control_run(struct snapshot *snapshot)
     struct buf notes;
     buf_init(&notes, 65536);
     make_program(&c.program);
-    if (make_workers(&c, &bound, &info) != ERR_OK || open_keeper(&c, &notes, &info) != ERR_OK ||
-        admin_new(snapshot->config, &c.program.admin, &info) != ERR_OK) {
+    if (make_workers(&c, &bound, &info) != ERR_OK || open_keeper(&c, &notes, &info) != ERR_OK) {
         fprintf(stderr, "ollama2openai: %s\n", info.text);
         control_release(&c);
         buf_release(&notes);

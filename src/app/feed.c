@@ -7,7 +7,6 @@
 #include "app/keeper.h"
 #include "app/worker.h"
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/xalloc.h"
 
 enum {
@@ -18,7 +17,6 @@ enum {
 
 /* What was counted in a minute, and is not written down yet. */
 struct minute {
-    struct list link;
     int64_t at_s;
     struct series_counts counts;
     struct tally *names;
@@ -36,7 +34,7 @@ struct feed {
     // the store thread's
     struct tally *spare;       // changes places with a worker's
     struct series_counts last; // the counters as they were when they were read last
-    struct list minutes;       // oldest first; the last one is under way
+    struct minute *minutes[FEED_MINUTES_MAX + 1]; // oldest first; the last one is under way
     size_t n_minutes;
     int64_t trimmed_s;
     int64_t well_since_ms;
@@ -108,7 +106,6 @@ static struct minute *minute_new(int64_t at_s)
     struct minute *m = xcalloc(1, sizeof(*m));
     m->at_s = at_s;
     m->names = tally_new(MINUTE_NAMES);
-    list_init(&m->link);
     return m;
 }
 
@@ -120,7 +117,7 @@ static void minute_free(struct minute *m)
 
 static struct minute *under_way(struct feed *f)
 {
-    return list_entry(f->minutes.prev, struct minute, link);
+    return f->minutes[f->n_minutes - 1];
 }
 
 struct host_name {
@@ -181,11 +178,12 @@ static void take_names(struct feed *f, struct minute *m)
 
 static void sum_shards(const struct program *program, struct series_counts *ret)
 {
-    struct metrics *sum = xcalloc(1, sizeof(*sum));
-    for (size_t i = 0; i < program->n_workers; i++)
-        metrics_add(sum, &program->workers[i]->metrics);
-    series_counts_of(sum, ret);
-    free(sum);
+    *ret = (struct series_counts){.requests = 0};
+    for (size_t i = 0; i < program->n_workers; i++) {
+        struct series_counts shard;
+        series_counts_of(&program->workers[i]->metrics, &shard);
+        series_counts_add(ret, &shard);
+    }
 }
 
 static void add_sample(struct feed *f)
@@ -214,8 +212,7 @@ static void turn(struct feed *f)
     int64_t at_s = series_floor(clock_wall_ms() / 1000, 60);
     if (under_way(f)->at_s == at_s || f->n_minutes > FEED_MINUTES_MAX)
         return;
-    list_append(&f->minutes, &minute_new(at_s)->link);
-    f->n_minutes++;
+    f->minutes[f->n_minutes++] = minute_new(at_s);
 }
 
 /* ---- writing down ---- */
@@ -248,16 +245,16 @@ static enum err write_minute(struct feed *f, const struct minute *m, struct err_
 /* Writes the minutes that are over, with `all` the one under way too. */
 static enum err write_minutes(struct feed *f, bool all, struct err_info *info)
 {
+    size_t over = all ? f->n_minutes : f->n_minutes - 1;
+    size_t written = 0;
     enum err e = ERR_OK;
-    while (e == ERR_OK && f->n_minutes > (all ? 0 : 1)) {
-        struct minute *m = list_entry(f->minutes.next, struct minute, link);
-        e = write_minute(f, m, info);
-        if (e == ERR_OK) {
-            list_remove(&m->link);
-            minute_free(m);
-            f->n_minutes--;
-        }
+    while (e == ERR_OK && written < over) {
+        e = write_minute(f, f->minutes[written], info);
+        if (e == ERR_OK)
+            minute_free(f->minutes[written++]);
     }
+    f->n_minutes -= written;
+    memmove(f->minutes, f->minutes + written, f->n_minutes * sizeof(f->minutes[0]));
     return e;
 }
 
@@ -294,9 +291,7 @@ struct feed *feed_new(struct program *program, struct keeper *keeper)
     f->spare = tally_new(SHARD_NAMES);
     f->well_since_ms = clock_wall_ms();
     pthread_mutex_init(&f->mutex, NULL);
-    list_init(&f->minutes);
-    list_append(&f->minutes, &minute_new(series_floor(clock_wall_ms() / 1000, 60))->link);
-    f->n_minutes = 1;
+    f->minutes[f->n_minutes++] = minute_new(series_floor(clock_wall_ms() / 1000, 60));
     add_sample(f);
     keeper_on_second(keeper, on_second, f);
     return f;
@@ -306,11 +301,8 @@ void feed_free(struct feed *f)
 {
     if (f == NULL)
         return;
-    while (!list_empty(&f->minutes)) {
-        struct minute *m = list_entry(f->minutes.next, struct minute, link);
-        list_remove(&m->link);
-        minute_free(m);
-    }
+    for (size_t i = 0; i < f->n_minutes; i++)
+        minute_free(f->minutes[i]);
     tally_free(f->spare);
     pthread_mutex_destroy(&f->mutex);
     free(f);
@@ -333,16 +325,17 @@ enum err feed_read(struct feed *f, const struct series_range *range, struct seri
 {
     struct store *store = keeper_store(f->program->keeper);
     series_init(s, range, clock_wall_ms() / 1000);
-    int64_t tops_s = series_floor(s->start_s, series_grain_s(range->tops));
+    struct store_tops which = {.grain = range->tops, .max = MINUTE_NAMES};
+    which.from_s = series_floor(s->start_s, series_grain_s(range->tops));
     enum err e = store_read_series(store, range->grain, s->start_s, add_step, s, info);
-    for (size_t kind = 0; kind < TALLY_KINDS && e == ERR_OK; kind++)
-        e = store_read_tops(store, range->tops, tops_s, (enum tally_kind)kind, MINUTE_NAMES,
-                            add_name, names, info);
+    for (size_t kind = 0; kind < TALLY_KINDS && e == ERR_OK; kind++) {
+        which.kind = (enum tally_kind)kind;
+        e = store_read_tops(store, &which, add_name, names, info);
+    }
     take_counts(f);
-    for (struct list *l = f->minutes.next; l != &f->minutes; l = l->next) {
-        const struct minute *m = list_entry(l, struct minute, link);
-        series_add(s, m->at_s, &m->counts);
-        tally_walk(m->names, add_name, names);
+    for (size_t i = 0; i < f->n_minutes; i++) {
+        series_add(s, f->minutes[i]->at_s, &f->minutes[i]->counts);
+        tally_walk(f->minutes[i]->names, add_name, names);
     }
     return e;
 }
@@ -392,11 +385,11 @@ void feed_now(struct feed *f, struct feed_now *ret)
     }
     uint64_t now_ms = clock_mono_ms();
     pthread_mutex_lock(&f->mutex);
-    const struct sample *recent = sample_of(f, now_ms, FEED_RATE_S * 1000);
+    const struct sample *recent = sample_of(f, now_ms, FEED_RATE_S * UINT64_C(1000));
     uint64_t age_ms = now_ms - recent->at_ms;
     now.per_second = (double)(now.requests - recent->requests) * 1000.0 /
                      (double)(age_ms > 1000 ? age_ms : 1000);
-    const struct sample *window = sample_of(f, now_ms, FEED_WINDOW_S * 1000);
+    const struct sample *window = sample_of(f, now_ms, FEED_WINDOW_S * UINT64_C(1000));
     now.window_requests = now.requests - window->requests;
     now.window_errors = now.errors - window->errors;
     count_states(f);

@@ -26,11 +26,19 @@ static void load_key(void *arg, const struct key_spec *key)
         l->refused++;
 }
 
+static void load_host(void *arg, const struct key_move *move)
+{
+    const struct loading *l = arg;
+    keypool_restore_host(l->keeper->pool, move, l->now_ms);
+}
+
 static enum err load_keys(struct keeper *k, struct err_info *info)
 {
     struct loading l = {.keeper = k, .now_ms = clock_mono_ms()};
     keypool_set_clock(k->pool, l.now_ms, clock_wall_ms());
     enum err e = store_read_keys(k->store, load_key, &l, info);
+    if (e == ERR_OK)
+        e = store_read_last_host_moves(k->store, load_host, &l, info);
     if (e == ERR_OK && l.refused > 0)
         e = err_set(info, ERR_SYNTAX,
                     "%zu keys in '%s' are not keys, or are there twice: put a backup in its place",

@@ -144,6 +144,7 @@ static void take_life(void *arg, const struct key_view *view)
                               .tokens = view->new_tokens};
     f->life.last_error = arena_copy(&k->texts, view->life.last_error);
     f->life.account = arena_copy(&k->texts, view->life.account);
+    f->life.reason = arena_copy(&k->texts, view->life.reason);
 }
 
 /* Takes a batch of lives out of the pool; false: that were all. */
@@ -182,15 +183,21 @@ static enum err write_lives(struct keeper *k, struct err_info *info)
     return e;
 }
 
-static enum err trim(struct keeper *k, struct err_info *info)
+/* What is to be done once a day. */
+static enum err do_daily(struct keeper *k, struct err_info *info)
 {
     int64_t now_ms = clock_wall_ms();
+    struct err_info damage = {0};
     if (k->trimmed_day == now_ms / MS_PER_DAY)
         return ERR_OK;
     enum err e = store_trim(k->store, now_ms, info);
-    if (e == ERR_OK)
-        k->trimmed_day = now_ms / MS_PER_DAY;
-    return e;
+    if (e != ERR_OK)
+        return e;
+    // The start has looked already, and what still works goes on.
+    if (k->trimmed_day != 0 && store_check(k->store, &damage) != ERR_OK)
+        log_error("store_damaged", LOG_STR("why", str_z(damage.text)));
+    k->trimmed_day = now_ms / MS_PER_DAY;
+    return ERR_OK;
 }
 
 enum err keeper_flush(struct keeper *k, struct err_info *info)
@@ -208,7 +215,7 @@ void keeper_tick(struct store *s, void *arg)
     keypool_set_clock(k->pool, clock_mono_ms(), clock_wall_ms());
     enum err e = keeper_flush(k, &info);
     if (e == ERR_OK)
-        e = trim(k, &info);
+        e = do_daily(k, &info);
     if (k->on_second != NULL) { // counts what there is, whatever becomes of the disk
         struct err_info why = {0};
         enum err second = k->on_second(k->on_second_arg, false, e == ERR_OK ? &info : &why);

@@ -20,6 +20,9 @@ struct ask {
     struct snapshot *snapshot; // a counted reference
     struct lease lease;        // of the host that is asked
     char *name;                // of a model; NULL: the list
+    struct key_search search;  // the hosts that were asked for the model
+    bool doubted;              // one of those could not say, and `doubt` is why
+    struct fetch_result doubt; // without texts
     bool in_round;
     struct fetch *fetch;
     uint64_t started_ms;
@@ -72,6 +75,7 @@ static void ask_free(struct ask *ask)
     list_remove(&ask->link);
     if (ask->lease.slot != KEYPOOL_END)
         keypool_release(ask->worker->program->keypool, &ask->lease, now_ms_of(ask->worker));
+    key_search_release(&ask->search);
     snapshot_release(ask->snapshot);
     free(ask->name);
     free(ask);
@@ -114,16 +118,46 @@ static bool take_list(const struct ask *ask, struct arena *a, const struct fetch
     return true;
 }
 
-static bool take_model(const struct ask *ask, struct arena *a, struct learned *learned)
+bool learn_says_missing(const struct fetch_result *result)
+{
+    return result->how == ATTEMPT_STATUS &&
+           (result->status == 404 || result->status == 400 || result->status == 405);
+}
+
+static bool take_model(struct arena *a, struct learned *learned)
 {
     const struct fetch_result *result = learned->result;
     bool ok = result->how == ATTEMPT_STATUS && result->status == 200 &&
               ollama_show_decode(a, result->body, &learned->show, NULL) == ERR_OK;
     if (!ok)
         learned->show = (struct ollama_show){0};
+    return ok;
+}
+
+static bool ask_next(struct ask *ask);
+
+/* No host has shown the model. It is missing only if each of them said so. */
+static void settle_model(struct ask *ask, struct learned *learned)
+{
+    if (!learned->ok && ask->doubted && learn_says_missing(learned->result))
+        learned->result = &ask->doubt;
     catalog_note(ask->worker->program->catalog, str_z(ask->name), learned->show.abilities,
                  now_ms_of(ask->worker));
-    return ok;
+}
+
+/* True: another host is asked for the model now, and those who wait go on waiting. */
+static bool move_on(struct ask *ask, const struct learned *learned)
+{
+    if (ask->name == NULL || learned->ok)
+        return false;
+    bool doubts = !learn_says_missing(learned->result);
+    if (!ask_next(ask))
+        return false;
+    if (doubts)
+        ask->doubt =
+            (struct fetch_result){.how = learned->result->how, .status = learned->result->status};
+    ask->doubted = ask->doubted || doubts;
+    return true;
 }
 
 static void round_on_answer(struct learn_round *round, struct learned *learned);
@@ -135,13 +169,17 @@ static void on_result(void *arg, const struct fetch_result *result)
     struct arena arena;
     struct learned learned = {.result = result};
     arena_init(&arena, PARSE_SPARE_BYTES + PARSE_PER_BODY_BYTE * result->body.len);
-    list_remove(&ask->link); // whoever asks again from here on asks anew
     if (ask->name == NULL)
         learned.ok = take_list(ask, &arena, result);
     else
-        learned.ok = take_model(ask, &arena, &learned);
+        learned.ok = take_model(&arena, &learned);
     arena_release(&arena);
     fetch_give_back(w, ask->snapshot->config, &ask->lease, result);
+    if (move_on(ask, &learned))
+        return;
+    list_remove(&ask->link); // whoever asks again from here on asks anew
+    if (ask->name != NULL)
+        settle_model(ask, &learned);
     tell(&ask->waits, &learned);
     bool in_round = ask->in_round;
     ask_free(ask);
@@ -151,32 +189,39 @@ static void on_result(void *arg, const struct fetch_result *result)
 
 /* ---- questions ---- */
 
-/* Takes the lease over. An empty name: the list. */
-static struct ask *start_ask(struct worker *w, struct snapshot *s, str name,
-                             const struct lease *lease)
+/* An empty name: the list. Nothing is asked yet. */
+static struct ask *ask_new(struct worker *w, struct snapshot *s, str name)
 {
     struct ask *ask = xcalloc(1, sizeof(*ask));
     ask->worker = w;
     ask->snapshot = snapshot_acquire(s);
     ask->started_ms = now_ms_of(w);
-    ask->lease = *lease;
+    ask->lease.slot = KEYPOOL_END;
     list_init(&ask->waits);
     list_append(&w->asks, &ask->link);
+    if (name.len > 0) {
+        ask->name = xcalloc(1, name.len + 1);
+        memcpy(ask->name, name.p, name.len);
+    }
+    return ask;
+}
+
+/* Asks the host of the lease. */
+static void ask_send(struct ask *ask)
+{
     struct fetch_request request = {
-        .snapshot = s, .lease = &ask->lease, .timeout_ms = ASK_TIMEOUT_MS};
-    if (name.len == 0) {
+        .snapshot = ask->snapshot, .lease = &ask->lease, .timeout_ms = ASK_TIMEOUT_MS};
+    if (ask->name == NULL) {
         request.method = STR("GET");
         request.path = STR("/api/tags");
     } else {
-        ask->name = xcalloc(1, name.len + 1);
-        memcpy(ask->name, name.p, name.len);
+        str name = str_z(ask->name);
         request.method = STR("POST");
         request.path = STR("/api/show");
         buf_init(&request.body, 64 + 6 * name.len); // a byte is six of an escape at most
         ollama_show_encode(name, &request.body);
     }
-    ask->fetch = fetch_start(w, &request, on_result, ask);
-    return ask;
+    ask->fetch = fetch_start(ask->worker, &request, on_result, ask);
 }
 
 static bool may_ask(struct worker *w, const struct snapshot *s)
@@ -203,18 +248,31 @@ static struct ask *find_ask(struct worker *w, str name)
     return NULL;
 }
 
-/* Asks a host that is likely to have the model; NULL: none can be asked. */
+/*
+ * Asks a host that is likely to have the model and was not asked yet. False: there is none, or
+ * nobody waits any more.
+ */
+static bool ask_next(struct ask *ask)
+{
+    struct worker *w = ask->worker;
+    uint64_t wait_ms;
+    if (ask->search.n >= LEARN_SHOWS_MAX || worth_ms(w, ask->started_ms) == 0 ||
+        !may_ask(w, ask->snapshot) ||
+        keypool_acquire(w->program->keypool, &ask->search, str_z(ask->name), true, now_ms_of(w),
+                        &ask->lease, &wait_ms) != PICK_KEY)
+        return false;
+    ask_send(ask);
+    return true;
+}
+
+/* NULL: no host can be asked. */
 static struct ask *ask_model(struct worker *w, struct snapshot *s, str name)
 {
-    struct key_search search = {0};
-    struct lease lease;
-    uint64_t wait_ms;
-    if (!may_ask(w, s))
-        return NULL;
-    enum key_pick pick =
-        keypool_acquire(w->program->keypool, &search, name, false, now_ms_of(w), &lease, &wait_ms);
-    key_search_release(&search);
-    return pick == PICK_KEY ? start_ask(w, s, name, &lease) : NULL;
+    struct ask *ask = ask_new(w, s, name);
+    if (ask_next(ask))
+        return ask;
+    ask_free(ask);
+    return NULL;
 }
 
 bool learn_model(struct worker *w, struct snapshot *s, str name, struct learn_wait *wait,
@@ -239,7 +297,10 @@ static struct ask *ask_host(struct worker *w, struct snapshot *s, uint32_t host)
     struct lease lease;
     if (!keypool_acquire_host(w->program->keypool, host, now_ms_of(w), &lease))
         return NULL;
-    return start_ask(w, s, STR(""), &lease);
+    struct ask *ask = ask_new(w, s, STR(""));
+    ask->lease = lease;
+    ask_send(ask);
+    return ask;
 }
 
 static void on_host(void *arg, const struct host_view *view)

@@ -3,9 +3,10 @@
  *
  * For the list every host is asked that has a ready key, or needs none: in a round, a few at a
  * time, so that a host which hangs holds nobody up for long. What a model can do is asked of one
- * host. Each worker asks over its own connections, once at a time for each thing; who needs the
- * answer joins. An answer goes into the catalog first (and into the pool, which chooses hosts by
- * it) and to those who wait then. Nobody has to wait: what is asked in the background ends there.
+ * host after the other until one can show it. Each worker asks over its own connections, once at a
+ * time for each thing; who needs the answer joins. An answer goes into the catalog first (and into
+ * the pool, which chooses hosts by it) and to those who wait then. Nobody has to wait: what is
+ * asked in the background ends there.
  *
  * Threads: the worker's.
  */
@@ -23,6 +24,7 @@
 #define LEARN_WAIT_MS       2000 // how long anybody waits for an answer
 #define LEARN_GRACE_MS      250  // how long those who wait for a list do so after the first answer
 #define LEARN_HOSTS_AT_ONCE 8    // of one round
+#define LEARN_SHOWS_MAX     16   // hosts that are asked for one model, within LEARN_WAIT_MS
 
 struct learned {
     const struct fetch_result *result;
@@ -53,9 +55,12 @@ void learn_leave(struct learn_wait *wait);
  */
 bool learn_list(struct worker *w, struct snapshot *s, struct learn_wait *wait, uint64_t *ret_ms);
 
-/* The same for the details of one model. */
+/* The same for the details of one model, of as many hosts as it takes. */
 bool learn_model(struct worker *w, struct snapshot *s, str name, struct learn_wait *wait,
                  uint64_t *ret_ms);
+
+/* Whether a host has said that there is no such model, or that it knows of no details. */
+bool learn_says_missing(const struct fetch_result *result);
 
 /* Asks for the list in the background if it is old and nobody else does. Cheap if not. */
 void learn_keep_fresh(struct worker *w, struct snapshot *s);

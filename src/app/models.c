@@ -146,17 +146,10 @@ static void end_list(struct models_wait *m, const struct fetch_result *result)
     send_failure(m, &failure);
 }
 
-/* Whether the upstream has said that there is no such model, or that it knows of no details. */
-static bool says_missing(const struct fetch_result *result)
-{
-    return result->how == ATTEMPT_STATUS &&
-           (result->status == 404 || result->status == 400 || result->status == 405);
-}
-
 static void end_model(struct models_wait *m, const struct fetch_result *result)
 {
     stop_waiting(m);
-    if (says_missing(result))
+    if (learn_says_missing(result))
         send_not_found(m->req, str_z(m->id));
     else
         send_failure(m, result);

@@ -18,40 +18,30 @@ static uint64_t now_ms_of(const struct relay *r)
 
 /* ---- what upstreams get of the caller's head ---- */
 
-/* Both live in the scratch arena, the exchange's head or `passed`. */
-static void read_head(struct relay *r, str *ret_via, str *ret_parent)
+/* Lives in the scratch arena or `passed`. */
+static str read_via(struct relay *r)
 {
-    if (r->passed != NULL) {
-        *ret_via = r->passed->via;
-        *ret_parent = r->passed->parent;
-        return;
-    }
+    if (r->passed != NULL)
+        return r->passed->via;
     const struct http1_message *m = exchange_message(r->req->x);
     struct arena *a = &r->worker->scratch;
-    str parent = http1_find(m, STR("traceparent"));
-    *ret_via = trace_via_append(a, http1_join(a, m, STR("via")), m->http10,
-                                str_z(r->worker->program->pseudonym));
-    *ret_parent = trace_parent_ok(parent) ? parent : STR("");
+    return trace_via_append(a, http1_join(a, m, STR("via")), m->http10,
+                            str_z(r->worker->program->pseudonym));
 }
 
 void relay_keep_head(struct relay *r)
 {
-    str via;
-    str parent;
     if (r->passed != NULL || r->useful)
         return;
     arena_reset(&r->worker->scratch);
-    read_head(r, &via, &parent);
-    size_t size = sizeof(struct passed_on) + via.len + parent.len;
+    str via = read_via(r);
+    size_t size = sizeof(struct passed_on) + via.len;
     struct passed_on *passed = pool_take(loop_pool(relay_loop(r)), size);
     char *text = (char *)(passed + 1);
     passed->size_bytes = size;
     passed->via = str_of(text, via.len);
-    passed->parent = str_of(text + via.len, parent.len);
     if (via.len > 0)
         memcpy(text, via.p, via.len);
-    if (parent.len > 0)
-        memcpy(text + via.len, parent.p, parent.len);
     r->passed = passed;
 }
 
@@ -75,11 +65,10 @@ static void send_request(struct relay *r)
 {
     struct http1_field fields[3];
     size_t n = 0;
-    str via;
-    str parent;
     struct arena *a = &r->worker->scratch;
     arena_reset(a);
-    read_head(r, &via, &parent);
+    str via = read_via(r);
+    str parent = r->req->trace;
     if (via.len > 0)
         fields[n++] = (struct http1_field){STR("Via"), via};
     if (parent.len > 0)

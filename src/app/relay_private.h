@@ -39,8 +39,7 @@ enum relay_state {
 
 /* What upstreams get of the caller's head, for attempts after the head itself is gone. */
 struct passed_on {
-    str via;    // in the memory behind this
-    str parent; // the same; empty: none
+    str via; // in the memory behind this
     size_t size_bytes;
 };
 

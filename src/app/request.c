@@ -49,6 +49,14 @@ static void set_id(struct request *r, const struct http1_message *m)
     r->id = trace_request_id_ok(wanted) ? keep(r, wanted) : request_random_id(r->id_room);
 }
 
+/* Kept whole: upstreams get it too, in attempts that begin when the caller's head is gone. */
+static void set_trace(struct request *r, const struct http1_message *m)
+{
+    str parent = http1_find(m, STR("traceparent"));
+    if (trace_parent_ok(parent))
+        r->trace = keep(r, parent);
+}
+
 /* Behind a proxy that we trust, the caller is who it says: the log then names that address. */
 static void set_caller(struct request *r, const struct http1_message *m)
 {
@@ -76,6 +84,7 @@ struct request *request_new(struct worker *w, struct exchange *x)
     r->first_ms = UINT64_MAX;
     metrics_count_add(&w->metrics.open_requests, 1);
     set_id(r, m);
+    set_trace(r, m);
     set_caller(r, m);
     list_init(&r->link);
     list_append(&w->requests, &r->link);
@@ -94,6 +103,7 @@ void request_free(struct request *r)
     snapshot_release(r->snapshot);
     if (r->id.p != r->id_room)
         drop(r, &r->id);
+    drop(r, &r->trace);
     drop(r, &r->model);
     drop(r, &r->origin);
     drop(r, &r->caller);
@@ -415,7 +425,7 @@ void request_log(struct request *r, enum exchange_end how)
         count_served(r, status, how);
         keep_in_log(r, status, how);
     }
-    log_info("request", LOG_STR("id", r->id),
+    log_info("request", LOG_STR("id", r->id), LOG_STR("traceparent", r->trace),
              LOG_STR("peer", r->caller.p != NULL ? r->caller : exchange_peer(r->x)),
              LOG_STR("method", http1_method_name(r->method)),
              LOG_STR("route", route_info(r->route)->name), LOG_STR("model", r->model),

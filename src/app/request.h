@@ -51,6 +51,7 @@ struct request {
     struct admin_call *admin;  // owned; NULL unless it is for /admin
     const char *why;           // static: what ended it, for the log; NULL: nothing special
     str id;                    // in id_room, or owned
+    str trace;                 // owned: a valid traceparent of the caller's; p NULL: none
     str model;                 // owned; p NULL: none
     str caller;                // owned: who called, behind proxies we trust; p NULL: the peer
     str origin;                // owned: the allowed Origin; p NULL: no CORS headers

@@ -91,6 +91,7 @@ struct key_life {
     uint64_t tokens;
     str last_error; // at most KEYPOOL_ERROR_BYTES
     str account;    // empty: unknown
+    str reason;     // of its state, unless that is ready; empty: as last_error. At most as long
     bool worked;    // an answer came with this key once
 };
 
@@ -147,6 +148,12 @@ void keypool_set_fallback(struct keypool *p, const struct url *url, uint64_t now
  */
 MUST_CHECK enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t now_ms,
                                 uint64_t *ret_id);
+
+/*
+ * Has a host that has keys cool as it did before a restart, if `move` is the last it made and its
+ * time is not long over. Nobody is told.
+ */
+void keypool_restore_host(struct keypool *p, const struct key_move *move, uint64_t now_ms);
 
 /* The id of the key with this identity; 0: none. */
 uint64_t keypool_find(struct keypool *p, str base_url, str secret);

@@ -348,7 +348,8 @@ static void restore_state(struct keypool *p, struct key *k, const struct key_lif
 {
     k->doublings = life->doublings < 32 ? life->doublings : 32;
     k->doubling = (uint8_t)doubling_of(life);
-    text_set(&k->reason, life->last_error, KEYPOOL_ERROR_BYTES);
+    text_set(&k->reason, life->reason.len > 0 ? life->reason : life->last_error,
+             KEYPOOL_ERROR_BYTES);
     if (life->state == KEY_IS_DEAD) {
         k->state = KEY_IS_DEAD;
         k->cause = CAUSE_REFUSED;
@@ -447,6 +448,43 @@ enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t no
     }
     pthread_mutex_unlock(&p->mutex);
     return e;
+}
+
+/* ---- hosts after a restart ---- */
+
+/* How often a cooling that lasts `ms` was doubled, with the next time counted. */
+static uint32_t doublings_of(uint64_t ms)
+{
+    uint32_t n = 1;
+    while (keypool_doubled(FAILURE_COOL_MS, n, FAILURE_COOL_MAX_MS) <= ms &&
+           keypool_doubled(FAILURE_COOL_MS, n, FAILURE_COOL_MAX_MS) < FAILURE_COOL_MAX_MS)
+        n++;
+    return n;
+}
+
+static void restore_host(struct keypool *p, struct host *h, const struct key_move *move,
+                         uint64_t now_ms)
+{
+    bool sane = move->cause == CAUSE_CONNECT || move->cause == CAUSE_HOST;
+    h->cooling = true;
+    h->cause = (uint8_t)(sane ? move->cause : CAUSE_BRAKE);
+    h->until_ms = restore_deadline(p, move->until_ms, FAILURE_COOL_MAX_MS, now_ms);
+    h->since_ms = move->at_ms;
+    h->failed_last = true;
+    if (move->until_ms > move->at_ms)
+        h->doublings = doublings_of((uint64_t)(move->until_ms - move->at_ms));
+    text_set(&h->reason, move->reason, KEYPOOL_ERROR_BYTES);
+    pool_changed(p);
+}
+
+void keypool_restore_host(struct keypool *p, const struct key_move *move, uint64_t now_ms)
+{
+    pthread_mutex_lock(&p->mutex);
+    struct host *h = find_host(p, move->host, hash_text(p, move->host));
+    bool fresh = move->until_ms + (int64_t)FAILURE_COOL_MAX_MS > wall_of(p, now_ms);
+    if (h != NULL && move->to == KEY_IS_COOLING && fresh)
+        restore_host(p, h, move, now_ms);
+    pthread_mutex_unlock(&p->mutex);
 }
 
 /* ---- removing ---- */

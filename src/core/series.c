@@ -11,14 +11,14 @@ static void add_first(const struct metrics_times *times, struct series_counts *r
         ret->first[i] += times->buckets[i];
 }
 
-void series_counts_of(const struct metrics *sum, struct series_counts *ret)
+void series_counts_of(const struct metrics *m, struct series_counts *ret)
 {
-    *ret = (struct series_counts){.requests = sum->served,
-                                  .errors = sum->failed,
-                                  .tokens_in = sum->prompt_tokens,
-                                  .tokens_out = sum->answer_tokens};
-    add_first(&sum->first[ROUTE_CHAT], ret);
-    add_first(&sum->first[ROUTE_COMPLETIONS], ret);
+    *ret = (struct series_counts){.requests = m->served,
+                                  .errors = m->failed,
+                                  .tokens_in = m->prompt_tokens,
+                                  .tokens_out = m->answer_tokens};
+    add_first(&m->first[ROUTE_CHAT], ret);
+    add_first(&m->first[ROUTE_COMPLETIONS], ret);
 }
 
 void series_counts_add(struct series_counts *sum, const struct series_counts *more)

@@ -27,8 +27,8 @@ struct series_counts {
     uint64_t first[METRICS_BUCKETS]; // chats and completions, by time to the first token
 };
 
-/* What a sum of shards says, since the start. */
-void series_counts_of(const struct metrics *sum, struct series_counts *ret);
+/* What a shard, or a sum of shards, says since the start. Any thread. */
+void series_counts_of(const struct metrics *m, struct series_counts *ret);
 
 void series_counts_add(struct series_counts *sum, const struct series_counts *more);
 

@@ -10,9 +10,15 @@
 
 #define MINUTE_MS 60000
 
+/*
+ * Times are kept as if the clock had begun so much earlier: what happened before the process, or
+ * before the machine's last start, has one too.
+ */
+#define BEFORE_MS THROTTLE_KNOWN_MS
+
 /* IPv4 as IPv4-mapped; of IPv6 the upper half. */
 struct origin {
-    unsigned char bytes[16];
+    unsigned char bytes[THROTTLE_ORIGIN_BYTES];
 };
 
 /* Tries that are left; one comes back every MINUTE_MS / THROTTLE_PER_MINUTE. */
@@ -129,6 +135,7 @@ static uint64_t own_wait_ms(const struct row *row, uint64_t now_ms)
 uint64_t throttle_admit(struct throttle *t, const struct sockaddr *addr, uint64_t now_ms)
 {
     struct origin o = origin_of(addr);
+    now_ms += BEFORE_MS;
     bool here = address_is_loopback(addr);
     struct row *known = here ? NULL : find_known(t, &o, now_ms);
     struct row *row = here ? &t->here : find(t->rows, THROTTLE_ADDRESSES_MAX, &o);
@@ -156,6 +163,7 @@ uint64_t throttle_admit(struct throttle *t, const struct sockaddr *addr, uint64_
 void throttle_passed(struct throttle *t, const struct sockaddr *addr, uint64_t now_ms)
 {
     struct origin o = origin_of(addr);
+    now_ms += BEFORE_MS;
     if (address_is_loopback(addr)) {
         budget_refund(&t->here.own);
         t->here.wrong = 0;
@@ -169,4 +177,91 @@ void throttle_passed(struct throttle *t, const struct sockaddr *addr, uint64_t n
     known->last_ms = now_ms;
     if (row != NULL)
         *row = (struct row){0};
+}
+
+/* ---- over a restart ---- */
+
+/* What is the same for rows and budgets: our times, and how to say them on the wall clock. */
+struct moment {
+    uint64_t now_ms;
+    int64_t wall_ms;
+};
+
+static int64_t wall_of(const struct moment *m, uint64_t at_ms)
+{
+    return m->wall_ms + (int64_t)(at_ms - m->now_ms);
+}
+
+static void save_row(const struct row *row, enum throttle_kind kind, uint64_t keep_ms,
+                     const struct moment *m, struct throttle_row **to)
+{
+    if (row->last_ms == 0 || m->now_ms - row->last_ms >= keep_ms)
+        return;
+    struct throttle_row *out = (*to)++;
+    *out = (struct throttle_row){.kind = kind,
+                                 .wrong = row->wrong,
+                                 .last_ms = wall_of(m, row->last_ms),
+                                 .spent_ms = wall_of(m, row->own.spent_ms)};
+    memcpy(out->origin, row->origin.bytes, sizeof(out->origin));
+}
+
+size_t throttle_save(const struct throttle *t, uint64_t now_ms, int64_t wall_ms,
+                     struct throttle_row rows[THROTTLE_ROWS_MAX])
+{
+    const struct moment m = {.now_ms = now_ms + BEFORE_MS, .wall_ms = wall_ms};
+    struct throttle_row *to = rows;
+    for (size_t i = 0; i < THROTTLE_KNOWN_MAX; i++)
+        save_row(&t->known[i], THROTTLE_KNOWN, THROTTLE_KNOWN_MS, &m, &to);
+    for (size_t i = 0; i < THROTTLE_ADDRESSES_MAX; i++)
+        save_row(&t->rows[i], THROTTLE_WRONG, THROTTLE_WINDOW_MS, &m, &to);
+    save_row(&t->here, THROTTLE_HERE, THROTTLE_WINDOW_MS, &m, &to);
+    if (t->strangers.spent_ms > m.now_ms)
+        *to++ = (struct throttle_row){.kind = THROTTLE_STRANGERS,
+                                      .last_ms = wall_ms,
+                                      .spent_ms = wall_of(&m, t->strangers.spent_ms)};
+    return (size_t)(to - rows);
+}
+
+/* A budget as it was; a clock that was wrong may take all tries of a minute, and no more. */
+static struct budget load_budget(const struct throttle_row *row, const struct moment *m)
+{
+    int64_t left_ms = row->spent_ms - m->wall_ms;
+    if (left_ms > MINUTE_MS)
+        left_ms = MINUTE_MS;
+    return (struct budget){.spent_ms = left_ms > 0 ? m->now_ms + (uint64_t)left_ms : 0};
+}
+
+static void load_row(struct row *out, const struct throttle_row *row, uint64_t keep_ms,
+                     const struct moment *m)
+{
+    int64_t gone_ms = row->last_ms < m->wall_ms ? m->wall_ms - row->last_ms : 0;
+    if ((uint64_t)gone_ms >= keep_ms)
+        return;
+    *out = (struct row){
+        .last_ms = m->now_ms - (uint64_t)gone_ms, .wrong = row->wrong, .own = load_budget(row, m)};
+    memcpy(out->origin.bytes, row->origin, sizeof(out->origin.bytes));
+}
+
+void throttle_load(struct throttle *t, const struct throttle_row *row, uint64_t now_ms,
+                   int64_t wall_ms)
+{
+    const struct moment m = {.now_ms = now_ms + BEFORE_MS, .wall_ms = wall_ms};
+    struct origin o;
+    memcpy(o.bytes, row->origin, sizeof(o.bytes));
+    switch (row->kind) {
+    case THROTTLE_KNOWN:
+        load_row(take(t->known, THROTTLE_KNOWN_MAX, &o), row, THROTTLE_KNOWN_MS, &m);
+        break;
+    case THROTTLE_WRONG:
+        load_row(take(t->rows, THROTTLE_ADDRESSES_MAX, &o), row, THROTTLE_WINDOW_MS, &m);
+        break;
+    case THROTTLE_HERE:
+        load_row(&t->here, row, THROTTLE_WINDOW_MS, &m);
+        break;
+    case THROTTLE_STRANGERS:
+        t->strangers = load_budget(row, &m);
+        break;
+    case THROTTLE_KINDS:
+        break;
+    }
 }

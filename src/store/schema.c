@@ -87,7 +87,18 @@ static const char STEP_2[] =
     "  PRIMARY KEY (grain, at_s, kind, name)"
     ") STRICT, WITHOUT ROWID;";
 
-static const char *const STEPS[] = {STEP_1, STEP_2};
+/* Why a key is in its state; and who has tried passwords, see core/throttle.h. */
+static const char STEP_3[] = "ALTER TABLE lives ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+                             "CREATE TABLE tries ("
+                             "  kind INTEGER NOT NULL,"
+                             "  origin BLOB NOT NULL," // 16 bytes: IPv6, or IPv4 as mapped into it
+                             "  last_ms INTEGER NOT NULL,"
+                             "  wrong INTEGER NOT NULL,"
+                             "  spent_ms INTEGER NOT NULL,"
+                             "  PRIMARY KEY (kind, origin)"
+                             ") STRICT, WITHOUT ROWID;";
+
+static const char *const STEPS[] = {STEP_1, STEP_2, STEP_3};
 
 _Static_assert(COUNT_OF(STEPS) == SCHEMA_VERSION, "a step for each version");
 

@@ -153,11 +153,12 @@ static str fault_of(str words)
     return rest.len > 0 ? str_head(rest, str_find_char(rest, '\n')) : first;
 }
 
-enum err sqlite_check(struct sqlite *db, struct err_info *info)
+enum err sqlite_check(struct sqlite *db, bool whole, struct err_info *info)
 {
+    const char *sql = whole ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)";
     struct sqlite_stmt *st;
     bool row = false;
-    enum err e = sqlite_prepare(db, "PRAGMA quick_check(1)", &st, info);
+    enum err e = sqlite_prepare(db, sql, &st, info);
     if (e != ERR_OK)
         return e;
     e = sqlite_step(st, &row, info);

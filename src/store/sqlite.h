@@ -42,8 +42,11 @@ MUST_CHECK enum err sqlite_exec(struct sqlite *db, const char *sql, struct err_i
 MUST_CHECK enum err sqlite_ask(struct sqlite *db, const char *sql, int64_t *ret,
                                struct err_info *info);
 
-/* Looks through all pages; ERR_SYNTAX when they do not fit together. */
-MUST_CHECK enum err sqlite_check(struct sqlite *db, struct err_info *info);
+/*
+ * Looks through all pages; ERR_SYNTAX when they do not fit together. A `whole` check also holds
+ * each index against its table, and takes several times as long.
+ */
+MUST_CHECK enum err sqlite_check(struct sqlite *db, bool whole, struct err_info *info);
 
 /* Copies the whole into the empty file `path`. */
 MUST_CHECK enum err sqlite_copy_to(struct sqlite *db, const char *path, struct err_info *info);

@@ -112,7 +112,7 @@ static enum err open_database(struct store *s, struct err_info *info)
         return readable ? e : store_advise(e, info);
     e = sqlite_use_wal(s->db, info);
     if (e == ERR_OK && !s->is_new)
-        e = sqlite_check(s->db, info);
+        e = sqlite_check(s->db, false, info);
     if (e == ERR_OK)
         e = update(s, info);
     return store_advise(e, info);
@@ -303,6 +303,11 @@ void store_stop(struct store *s)
 }
 
 /* ---- the whole ---- */
+
+enum err store_check(struct store *s, struct err_info *info)
+{
+    return store_advise(sqlite_check(s->db, true, info), info);
+}
 
 enum err store_backup(struct store *s, const char *path, struct err_info *info)
 {

@@ -25,6 +25,7 @@
 #include "core/keypool.h"
 #include "core/series.h"
 #include "core/tally.h"
+#include "core/throttle.h"
 
 struct store;
 
@@ -175,6 +176,11 @@ MUST_CHECK enum err store_read_moves(struct store *s, uint64_t key_id, str host,
                                      void (*fn)(void *arg, const struct key_move *move), void *arg,
                                      struct err_info *info);
 
+/* Reads the last move of each host, as that does. */
+MUST_CHECK enum err store_read_last_host_moves(struct store *s,
+                                               void (*fn)(void *arg, const struct key_move *move),
+                                               void *arg, struct err_info *info);
+
 /* ---- what was counted, by time ---- */
 
 enum {
@@ -199,22 +205,43 @@ MUST_CHECK enum err store_read_series(struct store *s, enum series_grain grain, 
                                                  const struct series_counts *counts),
                                       void *arg, struct err_info *info);
 
+/* Which names to read. */
+struct store_tops {
+    enum series_grain grain; // SERIES_MINUTES or SERIES_HOURS
+    int64_t from_s;
+    enum tally_kind kind;
+    size_t max;
+};
+
 /*
  * Reads the names of a kind with the most requests since `from_s`, at most `max`, most first; the
- * row of all others has its place among them. Of minutes or hours.
+ * row of all others has its place among them.
  */
-MUST_CHECK enum err store_read_tops(struct store *s, enum series_grain grain, int64_t from_s,
-                                    enum tally_kind kind, size_t max,
+MUST_CHECK enum err store_read_tops(struct store *s, const struct store_tops *which,
                                     void (*fn)(void *arg, const struct tally_row *row), void *arg,
                                     struct err_info *info);
 
 /* Forgets what is older than is kept; once an hour is enough. */
 MUST_CHECK enum err store_trim_series(struct store *s, int64_t now_s, struct err_info *info);
 
+/* ---- tries of passwords ---- */
+
+/* Puts these in the place of those that are there, all or none. Durable. */
+MUST_CHECK enum err store_write_tries(struct store *s, const struct throttle_row *rows, size_t n,
+                                      struct err_info *info);
+
+/* Reads at most THROTTLE_ROWS_MAX. */
+MUST_CHECK enum err store_read_tries(struct store *s,
+                                     void (*fn)(void *arg, const struct throttle_row *row),
+                                     void *arg, struct err_info *info);
+
 /* ---- the whole ---- */
 
 /* Forgets days and moves that are older than STORE_DAYS_KEPT days; once a day is enough. */
 MUST_CHECK enum err store_trim(struct store *s, int64_t now_wall_ms, struct err_info *info);
+
+/* Looks whether the file is sound; once a day is enough. ERR_SYNTAX: it is damaged. */
+MUST_CHECK enum err store_check(struct store *s, struct err_info *info);
 
 /* Writes a consistent copy into the new file `path`, mode 0600; nothing is left of a failed one. */
 MUST_CHECK enum err store_backup(struct store *s, const char *path, struct err_info *info);

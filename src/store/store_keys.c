@@ -35,7 +35,8 @@ static struct key_life life_of_row(struct sqlite_stmt *st, int at)
                              .tokens = (uint64_t)sqlite_int(st, at + 9),
                              .last_error = sqlite_text(st, at + 10),
                              .account = sqlite_text(st, at + 11),
-                             .worked = sqlite_int(st, at + 12) != 0};
+                             .worked = sqlite_int(st, at + 12) != 0,
+                             .reason = sqlite_text(st, at + 13)};
 }
 
 static enum err read_row(struct store *s, struct sqlite_stmt *st,
@@ -296,6 +297,7 @@ enum err store_write_life(struct store *s, uint64_t id, const struct key_life *l
     sqlite_bind_text(st, 12, life->last_error);
     sqlite_bind_text(st, 13, life->account);
     sqlite_bind_int(st, 14, life->worked);
+    sqlite_bind_text(st, 15, life->reason);
     enum err e = sqlite_run(st, &changed, info);
     if (e == ERR_OK)
         *ret_there = changed > 0;

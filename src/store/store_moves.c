@@ -36,13 +36,11 @@ enum err store_write_moves(struct store *s, const struct key_move *moves, size_t
     return sqlite_end(s->db, e, info);
 }
 
-enum err store_read_moves(struct store *s, uint64_t key_id, str host,
-                          void (*fn)(void *arg, const struct key_move *move), void *arg,
-                          struct err_info *info)
+typedef void move_fn(void *arg, const struct key_move *move);
+
+static enum err tell_moves(struct sqlite_stmt *st, uint64_t key_id, move_fn *fn, void *arg,
+                           struct err_info *info)
 {
-    struct sqlite_stmt *st = s->statements[SQL_READ_MOVES];
-    sqlite_bind_int(st, 1, (int64_t)key_id);
-    sqlite_bind_text(st, 2, key_id == 0 ? host : (str){0});
     bool row = true;
     enum err e = ERR_OK;
     while (e == ERR_OK && row) {
@@ -60,4 +58,18 @@ enum err store_read_moves(struct store *s, uint64_t key_id, str host,
     }
     sqlite_reset(st);
     return e;
+}
+
+enum err store_read_moves(struct store *s, uint64_t key_id, str host, move_fn *fn, void *arg,
+                          struct err_info *info)
+{
+    struct sqlite_stmt *st = s->statements[SQL_READ_MOVES];
+    sqlite_bind_int(st, 1, (int64_t)key_id);
+    sqlite_bind_text(st, 2, key_id == 0 ? host : (str){0});
+    return tell_moves(st, key_id, fn, arg, info);
+}
+
+enum err store_read_last_host_moves(struct store *s, move_fn *fn, void *arg, struct err_info *info)
+{
+    return tell_moves(s->statements[SQL_READ_LAST_HOST_MOVES], 0, fn, arg, info);
 }

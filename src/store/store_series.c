@@ -146,22 +146,21 @@ enum err store_add_series(struct store *s, int64_t at_s, const struct series_cou
     return sqlite_end(s->db, e, info);
 }
 
-enum err store_read_tops(struct store *s, enum series_grain grain, int64_t from_s,
-                         enum tally_kind kind, size_t max,
+enum err store_read_tops(struct store *s, const struct store_tops *which,
                          void (*fn)(void *arg, const struct tally_row *row), void *arg,
                          struct err_info *info)
 {
     struct sqlite_stmt *st = s->statements[SQL_READ_TOPS];
-    sqlite_bind_int(st, 1, grain);
-    sqlite_bind_int(st, 2, from_s);
-    sqlite_bind_int(st, 3, kind);
-    sqlite_bind_int(st, 4, (int64_t)max);
+    sqlite_bind_int(st, 1, which->grain);
+    sqlite_bind_int(st, 2, which->from_s);
+    sqlite_bind_int(st, 3, which->kind);
+    sqlite_bind_int(st, 4, (int64_t)which->max);
     bool row = true;
     enum err e = ERR_OK;
     while (e == ERR_OK && row) {
         e = sqlite_step(st, &row, info);
         if (e == ERR_OK && row)
-            fn(arg, &(struct tally_row){.kind = kind,
+            fn(arg, &(struct tally_row){.kind = which->kind,
                                         .name = sqlite_text(st, 0),
                                         .requests = (uint64_t)sqlite_int(st, 1),
                                         .errors = (uint64_t)sqlite_int(st, 2),

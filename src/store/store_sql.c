@@ -10,8 +10,8 @@ static const char *const SQL[SQL_STATEMENTS] = {
     [SQL_ADD_KEY] = "INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_READ_KEYS] = "SELECT k.id, secret, base_url, name, old_id, added_ms, enabled, "
                       "coalesce(state, 0), cause, source, until_ms, doublings, last_check_ms, "
-                      "last_used_ms, requests, failures, tokens, last_error, account, worked "
-                      "FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
+                      "last_used_ms, requests, failures, tokens, last_error, account, worked, "
+                      "reason FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
     [SQL_READ_BATCH] = "SELECT id FROM keys WHERE id >= ?1 AND batch = ?1 ORDER BY id",
     [SQL_DELETE_KEY] = "DELETE FROM keys WHERE id = ?1",
     [SQL_DELETE_KEY_DAY] = "DELETE FROM days WHERE day = ?1 AND key_id = ?2",
@@ -20,13 +20,15 @@ static const char *const SQL[SQL_STATEMENTS] = {
     [SQL_SET_NAME] = "UPDATE keys SET name = ?2 WHERE id = ?1",
     // Nothing is written for a key that is gone.
     [SQL_WRITE_LIFE] =
-        "INSERT INTO lives SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 "
+        "INSERT INTO lives SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
+        "?15 "
         "WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1) "
         "ON CONFLICT DO UPDATE SET state = excluded.state, cause = excluded.cause, "
         "source = excluded.source, until_ms = excluded.until_ms, doublings = excluded.doublings, "
         "last_check_ms = excluded.last_check_ms, last_used_ms = excluded.last_used_ms, "
         "requests = excluded.requests, failures = excluded.failures, tokens = excluded.tokens, "
-        "last_error = excluded.last_error, account = excluded.account, worked = excluded.worked",
+        "last_error = excluded.last_error, account = excluded.account, worked = excluded.worked, "
+        "reason = excluded.reason",
     [SQL_WRITE_DAY] = "INSERT INTO days VALUES (?1, ?2, ?3, ?4, ?5) "
                       "ON CONFLICT DO UPDATE SET success = success + excluded.success, "
                       "fail = fail + excluded.fail, tokens = tokens + excluded.tokens",
@@ -47,6 +49,9 @@ static const char *const SQL[SQL_STATEMENTS] = {
         "WHERE key_id = ?1 AND host = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
     [SQL_READ_MOVES] = "SELECT host, at_ms, from_state, to_state, cause, source, until_ms, reason "
                        "FROM moves WHERE key_id = ?1 AND host = ?2 ORDER BY id DESC",
+    [SQL_READ_LAST_HOST_MOVES] =
+        "SELECT host, at_ms, from_state, to_state, cause, source, until_ms, reason FROM moves "
+        "WHERE id IN (SELECT max(id) FROM moves WHERE key_id = 0 GROUP BY host)",
     // Rows stand in order of time: the first that is young enough ends the search.
     [SQL_TRIM_MOVES] = "DELETE FROM moves WHERE id < coalesce((SELECT id FROM moves WHERE "
                        "at_ms >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)",
@@ -74,6 +79,9 @@ static const char *const SQL[SQL_STATEMENTS] = {
                       "WHERE grain = ?1 AND at_s >= ?2 AND kind = ?3 "
                       "GROUP BY name ORDER BY 2 DESC, name LIMIT ?4",
     [SQL_TRIM_TOPS] = "DELETE FROM tops WHERE grain = ?1 AND at_s < ?2",
+    [SQL_DELETE_TRIES] = "DELETE FROM tries",
+    [SQL_WRITE_TRY] = "INSERT OR REPLACE INTO tries VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_READ_TRIES] = "SELECT kind, origin, last_ms, wrong, spent_ms FROM tries LIMIT ?1",
 };
 
 enum err store_prepare(struct store *s, struct err_info *info)

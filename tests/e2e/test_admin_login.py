@@ -331,6 +331,28 @@ def test_another_address_is_let_in_meanwhile(start_server):
     assert login(server, headers=alice).status == 200
 
 
+def test_a_restart_forgives_nobody_and_forgets_nobody(start_server):
+    """What was counted of tries, and who has logged in, is known again after kill -9."""
+    settings = {"ADMIN_PASSWORD": PASSWORD, "TRUST_PROXY": "true"}
+    server = start_server(**settings)
+    server.expect_exit = -signal.SIGKILL
+    mallory, alice = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "198.51.100.1"}
+    strangers = [{"X-Forwarded-For": f"192.0.2.{i}"} for i in range(30)]
+    assert login(server, headers=alice).status == 200
+    statuses = [login(server, f"wrong {i}", headers=mallory).status for i in range(6)]
+    assert statuses == [401] * 5 + [429]
+    assert Script(server).ok("GET", "/stats")  # the store's thread has done what came before
+    server.process.kill()
+    server.process.wait()
+
+    server = start_server(folder=server.folder, **settings)
+    assert login(server, headers=mallory).status == 429
+    used = [login(server, "wrong", headers=stranger).status for stranger in strangers]
+    assert used[0] == 401 and used[-1] == 429
+    assert login(server, headers=strangers[-1]).status == 429
+    assert login(server, headers=alice).status == 200
+
+
 def test_a_thousand_wrong_logins_cost_few_hashes(start_server):
     server = start_server(ADMIN_PASSWORD=PASSWORD)
     with raw.Client(server.port) as client:

@@ -2,6 +2,7 @@
 answer is held against its OpenAPI description on the way (see admin.call)."""
 
 import json
+import resource
 import sqlite3
 import time
 
@@ -232,6 +233,24 @@ def test_series_survive_a_restart(start_server, new_upstream, tmp_path):
     db = sqlite3.connect(tmp_path / "data/ollama2openai.db")
     assert db.execute("SELECT grain, requests FROM series ORDER BY grain").fetchall() == [
         (0, 1), (1, 1), (2, 1)]
+
+
+def test_a_full_disk_is_a_problem_and_loses_no_count(start_server, new_upstream, tmp_path):
+    upstream = new_upstream()
+    settings = {"ADMIN_PASSWORD": PASSWORD, "DATA_DIR": tmp_path / "data"}
+    admin = Script(start_server(upstream, **settings))
+    add(Script(admin.server), ["a-key"], upstream)
+    pid = admin.server.pid
+    hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
+    assert raw.chat(admin.server).status == 200  # what it changed of the key cannot be written
+    found = wait_for(lambda: problems(admin))
+    assert list(found) == ["store"] and found["store"]["text"]
+    assert sum(series(admin)["requests"]) == 1
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_for(lambda: not problems(admin))
+    admin.server.stop()
+    assert sum(series(Script(start_server(upstream, **settings)))["requests"]) == 1
 
 
 def test_names_without_end_are_bounded(admin):

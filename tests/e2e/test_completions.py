@@ -283,6 +283,7 @@ BAD_FIELDS = [
     ("prompt", [5, True, {}, None, [], [None], [{}], [5], [[5]], ["a", "b"], HUGE]),
     ("suffix", [5, True, [], {}, HUGE]),
     ("max_tokens", ["5", True, [], {}, 1.5, HUGE, ""]),
+    ("max_completion_tokens", ["5", True, [], {}, 1.5, HUGE, ""]),
     ("temperature", ["1", True, [], {}, HUGE, -1, ""]),
     ("top_p", ["1", True, [], {}, HUGE, -1]),
     ("frequency_penalty", ["1", True, [], {}, HUGE]),
@@ -298,8 +299,13 @@ BAD_FIELDS = [
     ("logit_bias", [5, "x", [], True, {"50256": -100}]),
     ("raw", [5, "true", [], {}, HUGE]),
     ("think", [5, [], {}, "x"]),
+    ("reasoning_effort", [5, True, [], {}, "x", "x" * 10000]),
+    ("reasoning", [5, True, [], "x", {"effort": 5}, {"effort": "x"}]),
     ("keep_alive", [True, [], {}]),
     ("num_ctx", ["5", True, [], {}, HUGE, 0]),
+    ("top_k", ["5", True, [], {}, 1.5, HUGE, ""]),
+    ("min_p", ["0.5", True, [], {}, HUGE, ""]),
+    ("repeat_penalty", ["1", True, [], {}, HUGE, ""]),
     ("options", [5, "x", [], True]),
 ]
 

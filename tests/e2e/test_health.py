@@ -8,6 +8,7 @@ import answers
 import conftest
 import raw
 from answers import HANG, RESET, steps, whole
+from test_proxy import new_proxy  # noqa: F401, a fixture
 from test_retry import keyed
 
 EMPTY = answers.error(400, "missing request body")
@@ -42,6 +43,21 @@ def test_the_path_of_the_base_url_is_kept(start_pool, new_upstream):
     start_pool([f"{upstream.url}/deep|sk-a"], HEALTH_CHECK_INTERVAL=1)
     upstream.wait_for(upstream.probes)
     assert upstream.probes()[0].target == "/deep/api/chat"
+
+
+def test_ollama_com_is_asked_where_it_looks_at_the_key(start_pool, new_upstream, new_proxy):
+    """An empty POST to /v1/chat/completions; a name that only resembles it is an ordinary host."""
+    upstream = new_upstream()
+    upstream.route("/v1/chat/completions", answers.error(401, "unauthorized"))
+    proxy = new_proxy(upstream.port)
+    server = start_pool(["http://ollama.com|sk-a", "http://not-ollama.com|sk-b"],
+                        HEALTH_CHECK_INTERVAL=1, HTTP_PROXY=proxy.url)
+    upstream.wait_for(lambda: len(upstream.probes()) == 2)
+    asked = {r.key: (r.header("Host"), r.target, r.body) for r in upstream.probes()}
+    assert asked == {"sk-a": ("ollama.com", "/v1/chat/completions", b""),
+                     "sk-b": ("not-ollama.com", "/api/chat", b"")}
+    server.wait_log("event=key_moved .*to=dead ")
+    assert raw.get(server, "/health").json()["keys"]["unhealthy"] == 1
 
 
 def test_hosts_without_keys_are_asked_for_their_version(start_pool, new_upstream):

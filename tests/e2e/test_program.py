@@ -1,8 +1,10 @@
 """The program itself: options, settings, .env, the start, the access log."""
 
+import fcntl
 import json
 import os
 import re
+import select
 import subprocess
 import time
 
@@ -251,6 +253,16 @@ def test_access_line_of_a_chat(server, upstream):
     assert len(times) >= 2 and all(0 <= value < 60_000 for value in times)
 
 
+def test_access_line_names_the_trace(server):
+    """A valid traceparent is logged, so that a trace can be followed here; no other text is."""
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for name, value in (("trace-chat", parent), ("trace-bad", "no-trace"), ("trace-none", None)):
+        headers = {"x-request-id": name} | ({"traceparent": value} if value else {})
+        raw.chat(server, headers=headers, stream=True)
+        wanted = value if value == parent else None
+        assert fields_of(access_line(server, name)).get("traceparent") == wanted
+
+
 ENDS = {
     "done": answers.chat_stream(answers.words("a")),
     "upstream error": answers.chat_stream([answers.line("a"), b'{"error":"x"}\n']),
@@ -331,9 +343,15 @@ def test_requests_cannot_write_log_lines(server):
     assert "\x1b" not in server.output and "\u2028" not in server.output
 
 
+LONG_LINE = {"x-request-id": "z" * 128,
+             "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+
+
 def test_stuck_reader_of_the_log_stops_nobody(binary, tmp_path, upstream):
-    """A full pipe on standard output: requests are answered all the same."""
+    """A full pipe on standard output: requests are answered all the same. What was dropped is
+    counted, and the log says so as soon as somebody reads it again."""
     read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
     settings = conftest.settings_for(tmp_path, upstream, LOG_LEVEL="debug")
     process = subprocess.Popen([binary], cwd=tmp_path, env=conftest.clean_environment(**settings),
                                stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end)
@@ -350,11 +368,25 @@ def test_stuck_reader_of_the_log_stops_nobody(binary, tmp_path, upstream):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
         started = time.monotonic()
-        with raw.Client(There.port) as client:
-            for i in range(900):
-                client.send(raw.build("GET", "/health", headers={"x-request-id": "z" * 100}))
-                assert client.read_response("GET").status == 200
-        assert time.monotonic() - started < 30
+        dropped, made = 0, 0
+        while dropped == 0:
+            assert made < 20_000, "a log of that size is kept"
+            with raw.Client(There.port) as client:
+                for _ in range(500):
+                    client.send(raw.build("GET", "/health", headers=LONG_LINE))
+                    assert client.read_response("GET").status == 200
+                client.send(raw.build("GET", "/metrics"))
+                text = client.read_response("GET").body.decode()
+            made += 500
+            dropped = int(re.search(r"(?m)^ollama2openai_log_lines_dropped_total (\d+)", text)[1])
+        assert time.monotonic() - started < 60
+        output = ""
+        while not re.search(r"event=log_dropped lines=\d+\n", output):
+            assert select.select([read_end], [], [], conftest.STOP_SECONDS)[0], "nothing was said"
+            output += os.read(read_end, 65536).decode()
+        said = int(re.search(r"event=log_dropped lines=(\d+)", output)[1])
+        assert said >= dropped
+        assert output.count("z" * 100) + said >= made
         process.terminate()
         assert process.wait(conftest.STOP_SECONDS) == 0
     finally:

@@ -201,6 +201,10 @@ def test_a_database_of_the_first_schema_opens(binary, tmp_path):
     assert exported(binary, tmp_path) == ["https://ollama.com|sk-first-schema-1",
                                           "http://10.0.0.1:11434",
                                           "https://b.example/base|sk-first-schema-3"]
+    db = sqlite3.connect(database(tmp_path))
+    assert db.execute("SELECT count(*), max(reason) FROM lives").fetchone()[1] in (None, "")
+    assert db.execute("SELECT count(*) FROM tries").fetchone() == (0,)
+    db.close()
 
 
 def test_the_first_start_takes_the_older_programs_keys(binary, tmp_path, start_server):

@@ -246,14 +246,15 @@ class Upstream:
             return [r for r in self.requests if r.method == "POST" and not r.body]
 
     def wait_for(self, condition, timeout=10, what="the upstream to see it"):
-        """Waits until `condition()` is true; everything that is seen wakes it up."""
+        """Waits until `condition()` is true; everything that is seen wakes it up. The condition is
+        asked without the lock: it may itself send something that has to be answered here."""
         deadline = time.monotonic() + timeout
-        with self.lock:
-            while not (result := condition()):
-                left = deadline - time.monotonic()
-                assert left > 0, f"waited {timeout} s for {what}"
+        while not (result := condition()):
+            left = deadline - time.monotonic()
+            assert left > 0, f"waited {timeout} s for {what}"
+            with self.lock:
                 self.lock.wait(min(left, 0.05))
-            return result
+        return result
 
     def wait_for_chat(self, n=1, timeout=10):
         """The n-th chat request, once it is here whole."""

@@ -83,6 +83,7 @@ struct look {
     uint64_t requests, failures, tokens;
     char name[64];
     char error[64];
+    char reason[128];
 };
 
 static void see(void *arg, const struct key_view *view)
@@ -93,6 +94,7 @@ static void see(void *arg, const struct key_view *view)
                        .requests = view->life.requests,
                        .failures = view->life.failures,
                        .tokens = view->life.tokens};
+    (void)snprintf(l->reason, sizeof(l->reason), "%.*s", STR_ARG(view->reason));
     (void)snprintf(l->name, sizeof(l->name), "%.*s", STR_ARG(view->name));
     (void)snprintf(l->error, sizeof(l->error), "%.*s", STR_ARG(view->life.last_error));
 }
@@ -228,11 +230,16 @@ static void test_keeper__lives_and_counts_outlive_the_process(void **state)
     use(p->keeper, 1, true);
     use(p->keeper, 1, true);
     use(p->keeper, 2, false);
+    assert_true(look(p->keeper, 2, &l));
+    char reason[sizeof(l.reason)];
+    memcpy(reason, l.reason, sizeof(reason));
+    assert_memory_equal(reason, "refused: ", 9);
     restart(p);
     assert_true(look(p->keeper, 1, &l));
     assert_true(l.requests == 2 && l.failures == 0 && l.tokens == 10);
     assert_true(look(p->keeper, 2, &l));
     assert_int_equal(l.state, KEY_IS_DEAD);
+    assert_string_equal(l.reason, reason);
 }
 
 struct sums {

@@ -465,6 +465,72 @@ static void test_keypool__doubles_a_hosts_cooling_with_each_trial(void **state)
     bench_free(b);
 }
 
+static void test_keypool__restores_a_hosts_cooling(void **state)
+{
+    static const struct {
+        const char *why;
+        enum key_state to;
+        enum key_cause cause;
+        int64_t left_ms;
+        bool cooling;
+        enum key_cause want;
+        int64_t want_ms;
+    } cases[] = {
+        {"its time runs",          KEY_IS_COOLING, CAUSE_CONNECT, 7000,    true,  CAUSE_CONNECT, 7000},
+        {"it refused us",          KEY_IS_COOLING, CAUSE_HOST,    7000,    true,  CAUSE_HOST,    7000},
+        {"many failed",            KEY_IS_COOLING, CAUSE_BRAKE,   7000,    true,  CAUSE_BRAKE,   7000},
+        {"a cause of no host",     KEY_IS_COOLING, CAUSE_LIMIT,   7000,    true,  CAUSE_BRAKE,   7000},
+        {"a clock that was wrong", KEY_IS_COOLING, CAUSE_CONNECT, 9000000, true,  CAUSE_CONNECT,
+         300000                                                                                      },
+        {"over, and not tried",    KEY_IS_COOLING, CAUSE_CONNECT, -299999, true,  CAUSE_CONNECT, 0   },
+        {"long over",              KEY_IS_COOLING, CAUSE_CONNECT, -300000, false, CAUSE_NONE,    0   },
+        {"it was back",            KEY_IS_READY,   CAUSE_SUCCESS, 7000,    false, CAUSE_NONE,    0   },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct bench *b = bench_of(3);
+        struct key_move move = {.host = STR(HOST_A),
+                                .to = cases[i].to,
+                                .cause = cases[i].cause,
+                                .at_ms = WALL - 3000,
+                                .until_ms = WALL + cases[i].left_ms,
+                                .reason = STR("nobody was there")};
+        keypool_restore_host(b->p, &move, T0);
+        move.host = STR("https://no-keys.example");
+        keypool_restore_host(b->p, &move, T0);
+        struct host_view host = host_at(b, 0);
+        assert_why(host.cooling == cases[i].cooling, cases[i].why);
+        assert_why(host.cause == cases[i].want, cases[i].why);
+        assert_int_equal(b->n_moves, 0);
+        if (cases[i].cooling) {
+            assert_int_equal(host.until_ms - WALL, cases[i].want_ms);
+            assert_int_equal(host.since_ms, WALL - 3000);
+        }
+        bench_free(b);
+    }
+}
+
+static void test_keypool__doubles_a_restored_cooling_further(void **state)
+{
+    struct bench *b = bench_of(3);
+    struct lease lease;
+    (void)state;
+    keypool_restore_host(b->p,
+                         &(struct key_move){.host = STR(HOST_A),
+                                            .to = KEY_IS_COOLING,
+                                            .cause = CAUSE_CONNECT,
+                                            .at_ms = WALL - 40000,
+                                            .until_ms = WALL + 1000, // 40 s and jitter
+                                            .reason = STR("nobody was there")},
+                         T0);
+    uint64_t now = T0 + 1000;
+    take(b, now, &lease);
+    assert_true(lease.trial);
+    keypool_report_failure(b->p, &lease, M, &V_CONNECT, now);
+    assert_jittered(host_at(b, 0).until_ms - WALL - (int64_t)(now - T0), 80000, 300000);
+    bench_free(b);
+}
+
 static void test_keypool__lets_one_request_try_a_host_whose_time_is_over(void **state)
 {
     struct bench *b = bench_of(3);
@@ -587,6 +653,35 @@ static void test_keypool__shortens_long_errors(void **state)
     bench_free(b);
 }
 
+/* Who looks again only when this number has risen sees every change. */
+static void test_keypool__has_a_version_that_rises_with_what_people_see(void **state)
+{
+    struct bench *b = bench_of(2);
+    uint64_t version = keypool_version(b->p);
+    (void)state;
+    succeed(b, 1, T0);
+    (void)summary_of(b);
+    assert_int_equal(keypool_version(b->p), version);
+
+    report_times(b, 1, said(V_RESET), 3, T0);
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    assert_true(keypool_set_enabled(b->p, 2, false, T0));
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    add_key(b->p, 3, HOST_B);
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    report_times(b, 3, said(V_CONNECT), 2, T0); // cools the host
+    assert_true(host_at(b, 1).cooling);
+    assert_int_equal(host_at(b, 1).since_ms, WALL);
+    assert_true(keypool_version(b->p) > version);
+    version = keypool_version(b->p);
+    assert_true(keypool_remove(b->p, 3, T0));
+    assert_true(keypool_version(b->p) > version);
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,12 +705,15 @@ int main(void)
         cmocka_unit_test(test_keypool__resets_all_keys_hosts_and_refusals),
         cmocka_unit_test(test_keypool__cools_a_host_after_two_failed_connects),
         cmocka_unit_test(test_keypool__doubles_a_hosts_cooling_with_each_trial),
+        cmocka_unit_test(test_keypool__restores_a_hosts_cooling),
+        cmocka_unit_test(test_keypool__doubles_a_restored_cooling_further),
         cmocka_unit_test(test_keypool__lets_one_request_try_a_host_whose_time_is_over),
         cmocka_unit_test(test_keypool__is_back_when_a_good_answer_begins),
         cmocka_unit_test(test_keypool__waits_so_long_for_a_trial),
         cmocka_unit_test(test_keypool__cools_a_host_at_fault_at_once),
         cmocka_unit_test(test_keypool__blames_nobody_for_the_request),
         cmocka_unit_test(test_keypool__shortens_long_errors),
+        cmocka_unit_test(test_keypool__has_a_version_that_rises_with_what_people_see),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,15 +124,17 @@ static void test_problems__the_worst_are_told(void **state)
         .by_state = {1, 0, 1, 0}
     };
     (void)state;
-    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+    for (size_t i = 0; i < 2 * COUNT_OF(hosts); i++) {
+        size_t n = hosts[i / 2];
+        bool worst_first = i % 2 == 0;
         struct problems p;
         problems_begin(&p, &facts);
-        for (uint32_t host = 0; host < hosts[i]; host++)
+        for (uint32_t host = 0; host < n; host++)
             problems_add_host(&p, &(struct host_view){.host = host},
-                              &(struct problem_host){.dead = 1 + host});
-        assert_int_equal(p.n, hosts[i] < PROBLEMS_MAX ? hosts[i] : PROBLEMS_MAX);
+                              &(struct problem_host){.dead = worst_first ? n - host : 1 + host});
+        assert_int_equal(p.n, n < PROBLEMS_MAX ? n : PROBLEMS_MAX);
         for (size_t k = 0; k < p.n; k++)
-            assert_int_equal(p.items[k].count, hosts[i] - k);
+            assert_int_equal(p.items[k].count, n - k);
     }
 }
 

@@ -223,6 +223,113 @@ static void test_throttle__forgets_the_quietest_when_addresses_are_too_many(void
     assert_int_equal(try_from(*state, "192.0.2.1", now += 6000), 0);
 }
 
+/* ---- over a restart ---- */
+
+/* A new process `gone_ms` later, whose clock begins at 1. */
+static struct throttle *restarted(const struct throttle *old, uint64_t now_ms, int64_t gone_ms)
+{
+    static struct throttle_row rows[THROTTLE_ROWS_MAX];
+    const int64_t wall_ms = 1700000000000;
+    size_t n = throttle_save(old, now_ms, wall_ms, rows);
+    assert_in_range(n, 0, THROTTLE_ROWS_MAX);
+    struct throttle *t = throttle_new();
+    for (size_t i = 0; i < n; i++)
+        throttle_load(t, &rows[i], 1, wall_ms + gone_ms);
+    return t;
+}
+
+static void test_throttle__a_restart_forgives_nobody(void **state)
+{
+    static const struct {
+        const char *why;
+        int64_t gone_ms;
+        uint64_t want_ms; // of the address that was wrong five times
+    } cases[] = {
+        {"at once",          0,                       1000},
+        {"a while later",    400,                     600 },
+        {"its wait is over", 1000,                    0   },
+        {"after the window", THROTTLE_WINDOW_MS,      0   },
+        {"after two months", 60LL * 24 * 3600 * 1000, 0   },
+    };
+    static const char *const from[] = {"192.0.2.1", "2001:db8::1", "127.0.0.1"};
+    (void)state;
+    for (size_t f = 0; f < COUNT_OF(from); f++) {
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            struct throttle *t = throttle_new();
+            uint64_t now = 1;
+            for (int k = 0; k < THROTTLE_FREE_TRIES; k++)
+                assert_int_equal(try_from(t, from[f], now += APART), 0);
+            struct throttle *next = restarted(t, now, cases[i].gone_ms);
+            assert_why(try_from(next, from[f], 1) == cases[i].want_ms, cases[i].why);
+            throttle_free(next);
+            throttle_free(t);
+        }
+    }
+}
+
+static void test_throttle__a_restart_gives_strangers_no_new_tries(void **state)
+{
+    struct throttle *t = *state;
+    char address[32];
+    for (int i = 0; i < THROTTLE_PER_MINUTE; i++) {
+        snprintf(address, sizeof(address), "198.51.100.%d", i);
+        assert_int_equal(try_from(t, address, 1), 0);
+    }
+    struct throttle *next = restarted(t, 1, 2000);
+    assert_int_equal(try_from(next, "203.0.113.1", 1), 4000);
+    throttle_free(next);
+    next = restarted(t, 1, -3600 * 1000); // a clock set back costs a minute at most
+    assert_int_equal(try_from(next, "203.0.113.1", 1), 6000);
+    assert_int_equal(try_from(next, "203.0.113.1", 1 + 6000), 0);
+    throttle_free(next);
+}
+
+static void test_throttle__a_restart_knows_who_has_logged_in(void **state)
+{
+    static const struct {
+        const char *why;
+        int64_t gone_ms;
+        bool known;
+    } cases[] = {
+        {"at once",                    0,                              true },
+        {"on the last of thirty days", (int64_t)THROTTLE_KNOWN_MS - 1, true },
+        {"after them",                 (int64_t)THROTTLE_KNOWN_MS,     false},
+    };
+    struct throttle *t = *state;
+    assert_int_equal(try_from(t, "192.0.2.7", 1), 0);
+    pass_from(t, "192.0.2.7", 1);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct throttle *next = restarted(t, 1, cases[i].gone_ms);
+        for (int k = 0; k < THROTTLE_PER_MINUTE; k++) {
+            char address[32];
+            snprintf(address, sizeof(address), "198.51.100.%d", k);
+            assert_int_equal(try_from(next, address, 1), 0);
+        }
+        assert_why((try_from(next, "192.0.2.7", 1) == 0) == cases[i].known, cases[i].why);
+        throttle_free(next);
+    }
+}
+
+static void test_throttle__saves_all_rows_that_it_has(void **state)
+{
+    static struct throttle_row rows[THROTTLE_ROWS_MAX];
+    struct throttle *t = *state;
+    uint64_t now = 1;
+    char address[32];
+    assert_int_equal(throttle_save(t, now, 1, rows), 0);
+    for (int i = 0; i < THROTTLE_KNOWN_MAX + 1; i++) {
+        snprintf(address, sizeof(address), "192.0.2.%d", i);
+        pass_from(t, address, now);
+    }
+    assert_int_equal(throttle_save(t, now, 1, rows), THROTTLE_KNOWN_MAX);
+    assert_int_equal(try_from(t, "127.0.0.1", now), 0);
+    assert_int_equal(try_from(t, "198.51.100.1", now), 0);
+    assert_int_equal(throttle_save(t, now, 1, rows), THROTTLE_KNOWN_MAX + 3);
+    assert_int_equal(throttle_save(t, now + THROTTLE_WINDOW_MS - 1, 1, rows),
+                     THROTTLE_KNOWN_MAX + 2); // the budget is whole again
+    assert_int_equal(throttle_save(t, now + THROTTLE_WINDOW_MS, 1, rows), THROTTLE_KNOWN_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +351,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_throttle__counts_networks_of_ipv6, make, drop),
         cmocka_unit_test_setup_teardown(
             test_throttle__forgets_the_quietest_when_addresses_are_too_many, make, drop),
+        cmocka_unit_test_setup_teardown(test_throttle__a_restart_forgives_nobody, make, drop),
+        cmocka_unit_test_setup_teardown(test_throttle__a_restart_gives_strangers_no_new_tries, make,
+                                        drop),
+        cmocka_unit_test_setup_teardown(test_throttle__a_restart_knows_who_has_logged_in, make,
+                                        drop),
+        cmocka_unit_test_setup_teardown(test_throttle__saves_all_rows_that_it_has, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,7 +103,7 @@ static void test_store__stops_at_what_it_must_not_touch(void **state)
     } cases[] = {
         {"no database",   "echo 'this is a text, and no database' >$DB", NULL,                      "put a backup"      },
         {"a foreign one", "rm $DB; touch $DB",                           "CREATE TABLE t (a)",      "of another program"},
-        {"a newer one",   NULL,                                          "PRAGMA user_version = 3", "newer version"     },
+        {"a newer one",   NULL,                                          "PRAGMA user_version = 4", "newer version"     },
         {"no version",    NULL,                                          "PRAGMA user_version = 0", "put a backup"      },
         {"cut short",     "truncate -s 8192 $DB",                        NULL,                      "put a backup"      },
         {"no such table", NULL,                                          "DROP TABLE days",         "put a backup"      },
@@ -123,6 +123,101 @@ static void test_store__stops_at_what_it_must_not_touch(void **state)
         checksum(p->db, after);
         assert_string_equal(before, after);
     }
+}
+
+/* Writes another letter into the index of moves: no page is broken, but two do not agree. */
+static void damage_index(const struct place *p)
+{
+    static const char text[] = "https://moved.example";
+    struct sqlite *db;
+    int64_t page = 0, page_bytes = 0;
+    char bytes[65536];
+    assert_int_equal(sqlite_open(p->db, &db, NULL), ERR_OK);
+    assert_int_equal(
+        sqlite_ask(db, "SELECT rootpage FROM sqlite_schema WHERE name = 'moves_of'", &page, NULL),
+        ERR_OK);
+    assert_int_equal(sqlite_ask(db, "PRAGMA page_size", &page_bytes, NULL), ERR_OK);
+    sqlite_close(db);
+    FILE *f = fopen(p->db, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, (page - 1) * page_bytes, SEEK_SET), 0);
+    assert_int_equal(fread(bytes, 1, (size_t)page_bytes, f), page_bytes);
+    char *at = memmem(bytes, (size_t)page_bytes, text, sizeof(text) - 1);
+    assert_non_null(at);
+    assert_int_equal(fseek(f, (page - 1) * page_bytes + (at - bytes) + 10, SEEK_SET), 0);
+    assert_int_equal(fputc('x', f), 'x');
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_store__a_whole_check_sees_more_than_the_start(void **state)
+{
+    struct place *p = *state;
+    struct err_info info = {0};
+    struct key_move move = {.host = STR("https://moved.example"), .reason = STR("a test")};
+    struct store *s = place_open(p);
+    assert_int_equal(store_write_moves(s, &move, 1, NULL), ERR_OK);
+    assert_int_equal(store_check(s, &info), ERR_OK);
+    store_close(s);
+    damage_index(p);
+    s = place_open(p);
+    assert_int_equal(store_check(s, &info), ERR_SYNTAX);
+    assert_non_null(strstr(info.text, p->db));
+    assert_non_null(strstr(info.text, "put a backup"));
+    store_close(s);
+}
+
+/* ---- tries of passwords ---- */
+
+struct tries {
+    struct throttle_row rows[4];
+    size_t n;
+};
+
+static void copy_try(void *arg, const struct throttle_row *row)
+{
+    struct tries *t = arg;
+    assert_true(t->n < COUNT_OF(t->rows));
+    t->rows[t->n++] = *row;
+}
+
+static struct tries read_tries(struct store *s)
+{
+    struct tries t = {0};
+    assert_int_equal(store_read_tries(s, copy_try, &t, NULL), ERR_OK);
+    return t;
+}
+
+static void test_store__tries_replace_each_other(void **state)
+{
+    struct place *p = *state;
+    struct throttle_row rows[] = {
+        {.kind = THROTTLE_KNOWN, .origin = {1, 0, 2}, .wrong = 1, .last_ms = 5, .spent_ms = -7},
+        {.kind = THROTTLE_STRANGERS,        .last_ms = 9,                           .spent_ms = 11           },
+    };
+    struct store *s = place_open(p);
+    assert_int_equal(store_write_tries(s, &rows[1], 1, NULL), ERR_OK);
+    assert_int_equal(store_write_tries(s, rows, 2, NULL), ERR_OK);
+    store_close(s);
+    s = place_open(p);
+    struct tries t = read_tries(s);
+    assert_int_equal(t.n, 2);
+    for (size_t i = 0; i < t.n; i++) {
+        assert_int_equal(t.rows[i].kind, rows[i].kind);
+        assert_memory_equal(t.rows[i].origin, rows[i].origin, sizeof(rows[i].origin));
+        assert_int_equal(t.rows[i].wrong, rows[i].wrong);
+        assert_int_equal(t.rows[i].last_ms, rows[i].last_ms);
+        assert_int_equal(t.rows[i].spent_ms, rows[i].spent_ms);
+    }
+    assert_int_equal(store_write_tries(s, NULL, 0, NULL), ERR_OK);
+    assert_int_equal(read_tries(s).n, 0);
+    store_close(s);
+    // Rows of an edited file are passed over.
+    place_sql(p->db, "INSERT INTO tries VALUES (4, zeroblob(16), 1, 1, 1), "
+                     "(-1, zeroblob(16), 1, 1, 1), (0, zeroblob(15), 1, 1, 1), "
+                     "(0, zeroblob(16), 1, -1, 1)");
+    s = place_open(p);
+    assert_int_equal(read_tries(s).n, 0);
+    store_close(s);
 }
 
 static void count_key(void *arg, const struct key_spec *key)
@@ -299,6 +394,8 @@ int main(void)
         PLACE_TEST(test_store__takes_rights_from_others),
         PLACE_TEST(test_store__has_one_process),
         PLACE_TEST(test_store__stops_at_what_it_must_not_touch),
+        PLACE_TEST(test_store__a_whole_check_sees_more_than_the_start),
+        PLACE_TEST(test_store__tries_replace_each_other),
         PLACE_TEST(test_store__a_moved_secret_does_not_open),
         PLACE_TEST(test_store__the_key_file_is_its_own),
         PLACE_TEST(test_store__an_empty_file_is_a_first_start),

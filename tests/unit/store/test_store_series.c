@@ -88,8 +88,9 @@ static void see_name(void *arg, const struct tally_row *row)
 static struct names read_names(struct store *s, enum series_grain grain, int64_t from_s)
 {
     struct names names = {0};
-    assert_int_equal(store_read_tops(s, grain, from_s, TALLY_MODELS, 10000, see_name, &names, NULL),
-                     ERR_OK);
+    const struct store_tops which = {
+        .grain = grain, .from_s = from_s, .kind = TALLY_MODELS, .max = 10000};
+    assert_int_equal(store_read_tops(s, &which, see_name, &names, NULL), ERR_OK);
     return names;
 }
 
@@ -206,7 +207,8 @@ static void test_series__come_to_an_older_database(void **state)
 {
     struct place *p = *state;
     store_close(place_open(p));
-    place_sql(p->db, "DROP TABLE series; DROP TABLE tops; PRAGMA user_version = 1;");
+    place_sql(p->db, "DROP TABLE series; DROP TABLE tops; DROP TABLE tries; "
+                     "ALTER TABLE lives DROP COLUMN reason; PRAGMA user_version = 1;");
     struct store *s = place_open(p);
     add(s, MINUTE, NULL, 0);
     store_close(s);
