@@ -1,4 +1,3 @@
-
 #include "app/admin_call.h"
 
 #include <stdlib.h>

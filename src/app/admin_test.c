@@ -2,7 +2,6 @@
  * A real request through one certain key, told step by step as server-sent events. What comes of it
  * counts for the key as any caller's request would.
  */
-
 #include "app/admin_call.h"
 
 #include <stdlib.h>
