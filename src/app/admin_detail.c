@@ -207,7 +207,7 @@ static void find_host_key(struct admin_work *w)
     enum err e = admin_read_host(&w->arena, w->body.p, w->body.len, &host, &info);
     if (e == ERR_OK && found == NULL)
         e = err_set(&info, ERR_TOO_LARGE, "the body is too large");
-    if (e != ERR_OK) {
+    if (e != ERR_OK || found == NULL) {
         work_fail(w, e, &info);
         return;
     }
