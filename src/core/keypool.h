@@ -89,10 +89,11 @@ struct key_life {
     uint64_t requests;
     uint64_t failures;
     uint64_t tokens;
-    str last_error; // at most KEYPOOL_ERROR_BYTES
-    str account;    // empty: unknown
-    str reason;     // of its state, unless that is ready; empty: as last_error. At most as long
-    bool worked;    // an answer came with this key once
+    str last_error;   // at most KEYPOOL_ERROR_BYTES
+    str account;      // empty: unknown
+    int64_t since_ms; // wall clock: when it came into its state; 0: not known
+    str reason;       // of its state, unless that is ready; empty: as last_error. At most as long
+    bool worked;      // an answer came with this key once
 };
 
 /* A key as it comes in. */

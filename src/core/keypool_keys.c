@@ -373,6 +373,7 @@ static void restore_life(struct keypool *p, struct key *k, const struct key_life
     k->worked = life->worked;
     k->last_check_ms = life->last_check_ms;
     k->last_used_ms = life->last_used_ms;
+    k->since_ms = life->since_ms;
     text_set(&k->last_error, life->last_error, KEYPOOL_ERROR_BYTES);
     key_set_account(p, k, str_head(life->account, KEYPOOL_NAME_BYTES));
     if (life->state != KEY_IS_READY)

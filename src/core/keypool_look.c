@@ -48,6 +48,7 @@ static void life_of(const struct keypool *p, const struct key *k, struct key_lif
         .tokens = k->tokens,
         .last_error = k->last_error,
         .account = account != NULL ? account->name : (str){NULL, 0},
+        .since_ms = k->since_ms,
         .reason = k->state == KEY_IS_READY ? (str){NULL, 0}
                 : k->reason,
         .worked = k->worked,

@@ -125,7 +125,7 @@ struct key {
 
     int64_t last_check_ms; // wall
     int64_t added_ms;      // wall
-    int64_t since_ms;      // wall: when it came into its state; 0: before the start
+    int64_t since_ms;      // wall: when it came into its state; 0: not known
     str name;
     str old_id;
 };

@@ -87,8 +87,9 @@ static const char STEP_2[] =
     "  PRIMARY KEY (grain, at_s, kind, name)"
     ") STRICT, WITHOUT ROWID;";
 
-/* Why a key is in its state; and who has tried passwords, see core/throttle.h. */
+/* Why and since when a key is in its state; and who has tried passwords, see core/throttle.h. */
 static const char STEP_3[] = "ALTER TABLE lives ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+                             "ALTER TABLE lives ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;"
                              "CREATE TABLE tries ("
                              "  kind INTEGER NOT NULL,"
                              "  origin BLOB NOT NULL," // 16 bytes: IPv6, or IPv4 as mapped into it

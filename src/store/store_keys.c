@@ -36,7 +36,8 @@ static struct key_life life_of_row(struct sqlite_stmt *st, int at)
                              .last_error = sqlite_text(st, at + 10),
                              .account = sqlite_text(st, at + 11),
                              .worked = sqlite_int(st, at + 12) != 0,
-                             .reason = sqlite_text(st, at + 13)};
+                             .reason = sqlite_text(st, at + 13),
+                             .since_ms = sqlite_int(st, at + 14)};
 }
 
 static enum err read_row(struct store *s, struct sqlite_stmt *st,
@@ -298,6 +299,7 @@ enum err store_write_life(struct store *s, uint64_t id, const struct key_life *l
     sqlite_bind_text(st, 13, life->account);
     sqlite_bind_int(st, 14, life->worked);
     sqlite_bind_text(st, 15, life->reason);
+    sqlite_bind_int(st, 16, life->since_ms);
     enum err e = sqlite_run(st, &changed, info);
     if (e == ERR_OK)
         *ret_there = changed > 0;

@@ -11,7 +11,7 @@ static const char *const SQL[SQL_STATEMENTS] = {
     [SQL_READ_KEYS] = "SELECT k.id, secret, base_url, name, old_id, added_ms, enabled, "
                       "coalesce(state, 0), cause, source, until_ms, doublings, last_check_ms, "
                       "last_used_ms, requests, failures, tokens, last_error, account, worked, "
-                      "reason FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
+                      "reason, since_ms FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
     [SQL_READ_BATCH] = "SELECT id FROM keys WHERE id >= ?1 AND batch = ?1 ORDER BY id",
     [SQL_DELETE_KEY] = "DELETE FROM keys WHERE id = ?1",
     [SQL_DELETE_KEY_DAY] = "DELETE FROM days WHERE day = ?1 AND key_id = ?2",
@@ -21,14 +21,14 @@ static const char *const SQL[SQL_STATEMENTS] = {
     // Nothing is written for a key that is gone.
     [SQL_WRITE_LIFE] =
         "INSERT INTO lives SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
-        "?15 "
+        "?15, ?16 "
         "WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1) "
         "ON CONFLICT DO UPDATE SET state = excluded.state, cause = excluded.cause, "
         "source = excluded.source, until_ms = excluded.until_ms, doublings = excluded.doublings, "
         "last_check_ms = excluded.last_check_ms, last_used_ms = excluded.last_used_ms, "
         "requests = excluded.requests, failures = excluded.failures, tokens = excluded.tokens, "
         "last_error = excluded.last_error, account = excluded.account, worked = excluded.worked, "
-        "reason = excluded.reason",
+        "reason = excluded.reason, since_ms = excluded.since_ms",
     [SQL_WRITE_DAY] = "INSERT INTO days VALUES (?1, ?2, ?3, ?4, ?5) "
                       "ON CONFLICT DO UPDATE SET success = success + excluded.success, "
                       "fail = fail + excluded.fail, tokens = tokens + excluded.tokens",

@@ -403,13 +403,15 @@ def check_shown(key, kind, tries):
         assert abs(instant(key["coolingUntil"]) - instant(key["lastUsed"]) - 600) < 2, key
     else:
         assert shown == ("ready", None, tries, 0) and key["coolingUntil"] is None, key
+    if kind in ("dead", "limited") and tries > 0:
+        assert abs(instant(key["since"]) - instant(key["lastUsed"])) < 2, key
     assert tries == 0 or kind == "down" or key["lastUsed"], key
 
 
 def check_same(before, after):
     """Nothing of what is shown of keys has changed but what a clock moves by."""
-    times = {"coolingUntil", "lastUsed", "lastCheck"}
-    asked = {"coolingUntil", "reason", "lastCheck", "lastError"}  # a host that is down may have been
+    times = {"coolingUntil", "lastUsed", "lastCheck", "since"}
+    asked = {"coolingUntil", "reason", "lastCheck", "lastError", "since"}  # a host that is down may have been
     assert len(before) == len(after)
     for was, now in zip(before, after):
         down = was["cause"] == "connect"
