@@ -1,6 +1,7 @@
+#include "app/admin_call.h"
+
 #include <stdlib.h>
 
-#include "app/admin_call.h"
 #include "app/admin_view.h"
 #include "app/admin_work.h"
 #include "app/health.h"

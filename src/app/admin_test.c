@@ -2,10 +2,11 @@
  * A real request through one certain key, told step by step as server-sent events. What comes of it
  * counts for the key as any caller's request would.
  */
+#include "app/admin_call.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/admin_call.h"
 #include "app/fetch.h"
 #include "base/clock.h"
 #include "base/xalloc.h"

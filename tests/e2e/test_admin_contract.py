@@ -105,6 +105,8 @@ def test_one_key_in_detail(ask, upstream):
 def test_settings_and_log(ask, server):
     assert ask.ok("GET", "/settings")["settings"]
     assert raw.exchange(server, raw.build("GET", "/v1/models")).status in (200, 503)
+    while not ask.ok("GET", "/log")["entries"]:  # a little after the answer
+        pass
     entry = ask.ok("GET", "/log?status=ok&limit=1")["entries"] + ask.ok("GET", "/log")["entries"]
     assert ask.ok("GET", f"/log/{entry[0]['id']}")["entry"] == entry[0]
     assert ask("GET", "/log/999999").status == 404

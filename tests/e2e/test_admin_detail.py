@@ -73,6 +73,7 @@ def test_a_key_with_its_history(admin):
     assert detail["key"]["id"] == key["id"] and detail["key"]["status"] == "dead"
     assert [(m["from"], m["to"]) for m in detail["moves"]] == [
         ("ready", "dead"), ("disabled", "ready"), ("ready", "disabled")]
+    assert detail["key"]["since"] == detail["moves"][0]["at"]
     assert detail["moves"][0]["cause"] == "refused" and detail["moves"][0]["reason"]
     assert detail["host"]["host"] == admin.upstream.url and detail["host"]["keyed"]
     assert detail["host"]["states"] == {"ready": 0, "cooling": 0, "dead": 1, "disabled": 0}
