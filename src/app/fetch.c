@@ -10,7 +10,6 @@
 #include "codec/ollama_line.h"
 #include "net/budget.h"
 
-
 struct fetch {
     struct worker *worker;
     struct snapshot *snapshot; // a counted reference: its settings are in use
