@@ -372,6 +372,21 @@ static void test_admin_request__reads_queries(void **state)
     assert_int_equal(stats.days, 30);
     assert_str(stats.key, STR("12"));
 
+    struct admin_log_query log;
+    assert_int_equal(admin_read_log_query(&r.arena, STR(""), &log, NULL), ERR_OK);
+    assert_true(log.limit == 100 && log.before == 0 && log.status == ADMIN_LOG_ANY);
+    assert_int_equal(admin_read_log_query(&r.arena,
+                                          STR("status=599&route=chat&model=m&key=1&host=h&q=x"
+                                              "&before=1&limit=500"),
+                                          &log, NULL),
+                     ERR_OK);
+    assert_true(log.limit == 500 && log.before == 1 && log.status == 599);
+    assert_str(log.model, STR("m"));
+    assert_str(log.q, STR("x"));
+    assert_int_equal(admin_read_log_query(&r.arena, STR("status=600"), &log, NULL), ERR_SYNTAX);
+    assert_int_equal(admin_read_log_query(&r.arena, STR("limit=501"), &log, NULL), ERR_SYNTAX);
+    assert_int_equal(admin_read_log_query(&r.arena, STR("limit=0"), &log, NULL), ERR_SYNTAX);
+
     struct admin_batch_query batch;
     assert_int_equal(admin_read_batch_query(&r.arena, STR("dryRun=1"), &batch, NULL), ERR_OK);
     assert_true(batch.dry_run && batch.import.len == 0);
