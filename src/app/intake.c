@@ -220,6 +220,12 @@ static enum err read_older(struct intake *in, struct older_file *f, struct err_i
         return ERR_OK;
     if (e != ERR_OK)
         return err_set(info, e, "%.190s: repair it, or move it away", why.text);
+    // The names are common ones: what is somebody else's is neither taken for keys nor renamed.
+    if (format == KEYFILE_TEXT || format >= KEYFILE_NEW_API)
+        return err_set(info, ERR_SYNTAX,
+                       "%.190s is no file of the older program of this name: move it away, or, if "
+                       "it holds keys, --import it from another place",
+                       f->path);
     f->there = true;
     f->keys = in->n - before;
     f->kept = format == KEYFILE_OLDER_TOKENS;

@@ -18,6 +18,9 @@ static enum err fail(const char *what, const char *path, struct err_info *info)
     enum err e = cause == ENOSPC || cause == EFBIG || cause == EDQUOT ? ERR_FULL
                  : cause == EEXIST                                    ? ERR_EXISTS
                                                                       : ERR_SYSTEM;
+    if (cause == EACCES || cause == EPERM)
+        return err_set(info, e, "cannot %s '%s': %s; user %u, who runs this, must own it (chown)",
+                       what, path, strerrordesc_np(cause), (unsigned)geteuid());
     return err_set(info, e, "cannot %s '%s': %s", what, path, strerrordesc_np(cause));
 }
 

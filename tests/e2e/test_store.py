@@ -190,6 +190,14 @@ def test_a_broken_keys_json_stops_the_start(binary, tmp_path):
     assert (tmp_path / "data/keys.json").exists()
 
 
+@pytest.mark.parametrize("text", ["", "a note of ours\n", "sk-one\nsk-two\n", "key;name\nsk-one;a\n"])
+def test_a_foreign_keys_json_stops_the_start_and_stays(binary, tmp_path, text):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/keys.json").write_text(text)
+    assert "move it away" in refused(binary, tmp_path)
+    assert (tmp_path / "data/keys.json").read_text() == text
+
+
 # ---- what an earlier version left ----------------------------------------------------------------
 
 def test_a_database_of_the_first_schema_opens(binary, tmp_path):
