@@ -32,11 +32,13 @@ static void see(void *arg, const struct key_spec *key)
     seen->n++;
 }
 
-static struct seen read_all(struct store *s)
+/* What is there, until the next call. */
+static const struct seen *read_all(struct store *s)
 {
-    struct seen seen = {0};
+    static struct seen seen; // its keys point into it, so it stays where it is
+    seen.n = 0;
     assert_int_equal(store_read_keys(s, see, &seen, NULL), ERR_OK);
-    return seen;
+    return &seen;
 }
 
 static struct key_spec key_of(const char *secret)
@@ -83,9 +85,9 @@ static void test_store_keys__come_back_as_they_were(void **state)
 
     s = place_open(*state);
     assert_false(store_is_new(s));
-    struct seen seen = read_all(s);
-    assert_int_equal(seen.n, 2);
-    const struct key_spec *a = &seen.keys[0], *b = &seen.keys[1];
+    const struct seen *seen = read_all(s);
+    assert_int_equal(seen->n, 2);
+    const struct key_spec *a = &seen->keys[0], *b = &seen->keys[1];
     assert_int_equal(a->id, 1);
     assert_str(a->secret, STR("sk-first"));
     assert_str(a->base_url, STR("https://ollama.com"));
@@ -117,7 +119,7 @@ static void test_store_keys__ids_are_never_given_twice(void **state)
     s = place_open(*state);
     add(s, keys, 1);
     assert_int_equal(keys[0].id, 4);
-    assert_int_equal(read_all(s).n, 2);
+    assert_int_equal(read_all(s)->n, 2);
     store_close(s);
 }
 
@@ -129,7 +131,7 @@ static void test_store_keys__a_refused_batch_leaves_nothing(void **state)
     struct key_spec keys[] = {key_of("a"), key_of("b")};
     keys[1].secret = str_of(longer, sizeof(longer));
     assert_int_equal(store_add_keys(s, keys, 2, false, NULL), ERR_RANGE);
-    assert_int_equal(read_all(s).n, 0);
+    assert_int_equal(read_all(s)->n, 0);
     keys[1].secret.len--;
     add(s, keys, 2);
     assert_int_equal(keys[0].id, 1);
@@ -165,11 +167,11 @@ static void test_store_keys__names_and_switches_change(void **state)
     add(s, keys, 2);
     assert_int_equal(store_set_enabled(s, (uint64_t[]){1}, 1, false, NULL), ERR_OK);
     assert_int_equal(store_set_name(s, 2, STR("it's"), NULL), ERR_OK);
-    struct seen seen = read_all(s);
-    assert_false(seen.keys[0].enabled);
-    assert_true(seen.keys[1].enabled);
-    assert_str(seen.keys[0].name, STR("mine"));
-    assert_str(seen.keys[1].name, STR("it's"));
+    const struct seen *seen = read_all(s);
+    assert_false(seen->keys[0].enabled);
+    assert_true(seen->keys[1].enabled);
+    assert_str(seen->keys[0].name, STR("mine"));
+    assert_str(seen->keys[1].name, STR("it's"));
     store_close(s);
 }
 
