@@ -33,8 +33,8 @@ enum err {
 
 /* Where a failure's sentence goes. `text` is lower case, without a full stop. */
 struct err_info {
-    size_t offset; // parsers: byte offset of the fault in the input
-    char text[240];
+    size_t offset;  // parsers: byte offset of the fault in the input
+    char text[400]; // room for two long paths and what to do
 };
 
 /* The log name of `code`; a static string. */

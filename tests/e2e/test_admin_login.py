@@ -211,7 +211,7 @@ def test_cookie_behind_a_proxy_with_tls(start_server, trusted, secure):
 
 def test_other_pages_and_old_routes(admin_server):
     script = Script(admin_server)
-    for name in ("tokens", "channels", "logs", "settings", "dashboard", "cache"):
+    for name in ("tokens", "channels", "logs", "dashboard", "cache"):
         for path in (f"/{name}", f"/{name}/1"):
             response = script("GET", path)
             assert response.status == 404 and len(error(response)) > 20

@@ -57,6 +57,12 @@ def counted(start_server, new_upstream):
             client.send(body)
             assert client.read_response().status == 200
     assert post(server, "/v1/chat/completions", b"{").status == 400
+    # A request is counted when its answer was sent, which may be after it was read here.
+    ended = 'ollama2openai_request_duration_seconds_count{route="chat"}'
+    deadline = time.monotonic() + 10
+    while values(scrape(server).body.decode()).get(ended) != 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     return server
 
 
