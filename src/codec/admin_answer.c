@@ -1,39 +1,13 @@
 #include "codec/admin_answer.h"
 
 #include "base/clock.h"
+#include "codec/admin_put.h"
 #include "codec/json.h"
 #include "codec/keytext.h"
 
 enum { DAY_MS = 86400000, DATE_BYTES = 10 };
 
 /* ---- values ---- */
-
-static void put_text(struct buf *out, const char *name, str value)
-{
-    buf_append(out, str_z(name));
-    json_put_string(out, value);
-}
-
-static void put_text_or_null(struct buf *out, const char *name, str value)
-{
-    buf_append(out, str_z(name));
-    if (value.len > 0)
-        json_put_string(out, value);
-    else
-        buf_append(out, STR("null"));
-}
-
-static void put_number(struct buf *out, const char *name, uint64_t value)
-{
-    buf_append(out, str_z(name));
-    buf_append_u64(out, value);
-}
-
-static void put_bool(struct buf *out, const char *name, bool value)
-{
-    buf_append(out, str_z(name));
-    buf_append(out, value ? STR("true") : STR("false"));
-}
 
 void admin_put_time(struct buf *out, int64_t wall_ms)
 {

@@ -1,43 +1,8 @@
 #include "codec/admin_detail.h"
 
 #include "codec/admin_answer.h"
+#include "codec/admin_put.h"
 #include "codec/json.h"
-
-static void put_text(struct buf *out, const char *name, str value)
-{
-    buf_append(out, str_z(name));
-    json_put_string(out, value);
-}
-
-static void put_text_or_null(struct buf *out, const char *name, str value)
-{
-    if (value.len > 0) {
-        put_text(out, name, value);
-        return;
-    }
-    buf_append(out, str_z(name));
-    buf_append(out, STR("null"));
-}
-
-static void put_bool(struct buf *out, const char *name, bool value)
-{
-    buf_append(out, str_z(name));
-    buf_append(out, value ? STR("true") : STR("false"));
-}
-
-static void put_number(struct buf *out, const char *name, uint64_t value)
-{
-    buf_append(out, str_z(name));
-    buf_append_u64(out, value);
-}
-
-static void put_number_or_null(struct buf *out, const char *name, uint64_t value, bool known)
-{
-    if (known)
-        put_number(out, name, value);
-    else
-        put_text_or_null(out, name, STR(""));
-}
 
 static void put_time(struct buf *out, const char *name, int64_t wall_ms)
 {

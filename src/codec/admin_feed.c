@@ -1,25 +1,11 @@
 #include "codec/admin_feed.h"
 
 #include "codec/admin_answer.h"
+#include "codec/admin_put.h"
 #include "codec/json.h"
 #include "codec/keytext.h"
 
 /* ---- values ---- */
-
-static void put_text(struct buf *out, const char *name, str value)
-{
-    buf_append(out, str_z(name));
-    if (value.len > 0)
-        json_put_string(out, value);
-    else
-        buf_append(out, STR("null"));
-}
-
-static void put_number(struct buf *out, const char *name, uint64_t value)
-{
-    buf_append(out, str_z(name));
-    buf_append_u64(out, value);
-}
 
 static void put_or_null(struct buf *out, const char *name, int64_t value)
 {
@@ -28,12 +14,6 @@ static void put_or_null(struct buf *out, const char *name, int64_t value)
         buf_append_i64(out, value);
     else
         buf_append(out, STR("null"));
-}
-
-static void put_bool(struct buf *out, const char *name, bool value)
-{
-    buf_append(out, str_z(name));
-    buf_append(out, value ? STR("true") : STR("false"));
 }
 
 static void put_time(struct buf *out, const char *name, int64_t wall_ms)
@@ -73,8 +53,8 @@ void admin_put_host(struct buf *out, const struct admin_host *host)
     buf_append(out, STR(",\"states\":"));
     admin_put_states(out, &host->states);
     put_bool(out, ",\"cooling\":", host->cooling);
-    put_text(out, ",\"cause\":", host->cause.len > 0 ? host->cause : STR("none"));
-    put_text(out, ",\"reason\":", host->reason);
+    put_text_or_null(out, ",\"cause\":", host->cause.len > 0 ? host->cause : STR("none"));
+    put_text_or_null(out, ",\"reason\":", host->reason);
     put_time(out, ",\"until\":", host->until_ms);
     put_time(out, ",\"since\":", host->since_ms);
     put_or_null(out, ",\"models\":", host->models);
@@ -83,14 +63,14 @@ void admin_put_host(struct buf *out, const struct admin_host *host)
 
 static void put_problem(struct buf *out, const struct admin_problem *p)
 {
-    put_text(out, "{\"kind\":", p->kind);
+    put_text_or_null(out, "{\"kind\":", p->kind);
     put_url(out, ",\"host\":", p->host);
     put_number(out, ",\"count\":", p->count);
-    put_text(out, ",\"cause\":", p->cause);
-    put_text(out, ",\"source\":", p->source);
+    put_text_or_null(out, ",\"cause\":", p->cause);
+    put_text_or_null(out, ",\"source\":", p->source);
     put_time(out, ",\"since\":", p->since_ms);
     put_time(out, ",\"until\":", p->until_ms);
-    put_text(out, ",\"text\":", p->text);
+    put_text_or_null(out, ",\"text\":", p->text);
     buf_append_char(out, '}');
 }
 
@@ -100,7 +80,7 @@ static void put_last_import(struct buf *out, const struct admin_last_import *imp
         buf_append(out, STR("null"));
         return;
     }
-    put_text(out, "{\"id\":", import->id);
+    put_text_or_null(out, "{\"id\":", import->id);
     put_time(out, ",\"at\":", import->at_ms);
     put_number(out, ",\"count\":", import->count);
     put_number(out, ",\"left\":", import->left);
@@ -126,13 +106,13 @@ static void put_lists(struct buf *out, const struct admin_overview *o)
 void admin_put_overview(struct buf *out, const struct admin_overview *o)
 {
     put_time(out, "{\"now\":", o->now_ms);
-    put_text(out, ",\"version\":", o->version);
+    put_text_or_null(out, ",\"version\":", o->version);
     put_time(out, ",\"startedAt\":", o->started_ms);
     buf_append(out, STR(",\"states\":"));
     admin_put_states(out, &o->states);
     put_lists(out, o);
     put_time(out, ",\"wellSince\":", o->well_since_ms);
-    put_text(out, ",\"upstream\":{\"kind\":", o->upstream_kind);
+    put_text_or_null(out, ",\"upstream\":{\"kind\":", o->upstream_kind);
     put_url(out, ",\"url\":", o->upstream_url);
     put_bool(out, ",\"up\":", o->upstream_up);
     put_bool(out, "},\"security\":{\"encrypted\":", o->encrypted);
@@ -181,7 +161,7 @@ static void put_columns(struct buf *out, const struct admin_series *s)
 
 static void put_name(struct buf *out, const char *name, str value)
 {
-    put_text(out, name, value.len > 0 ? value : STR("other"));
+    put_text_or_null(out, name, value.len > 0 ? value : STR("other"));
 }
 
 static void put_model(struct buf *out, const struct admin_top *top)
@@ -229,7 +209,7 @@ static void put_tops(struct buf *out, const char *name, const struct admin_tops 
 
 void admin_put_series(struct buf *out, const struct admin_series *s)
 {
-    put_text(out, "{\"range\":", s->range);
+    put_text_or_null(out, "{\"range\":", s->range);
     put_number(out, ",\"stepSeconds\":", (uint64_t)s->step_s);
     put_number(out, ",\"start\":", (uint64_t)s->start_s);
     put_columns(out, s);

@@ -1,36 +1,14 @@
 #include "codec/admin_log.h"
 
 #include "codec/admin_answer.h"
+#include "codec/admin_put.h"
 #include "codec/json.h"
-
-static void put_text(struct buf *out, const char *name, str value)
-{
-    buf_append(out, str_z(name));
-    if (value.len > 0)
-        json_put_string(out, value);
-    else
-        buf_append(out, STR("null"));
-}
-
-static void put_number(struct buf *out, const char *name, uint64_t value)
-{
-    buf_append(out, str_z(name));
-    buf_append_u64(out, value);
-}
-
-static void put_number_or_null(struct buf *out, const char *name, uint64_t value, bool known)
-{
-    if (known)
-        put_number(out, name, value);
-    else
-        put_text(out, name, STR(""));
-}
 
 static void put_key(struct buf *out, const struct admin_log_key *key)
 {
-    put_text(out, "\"keyId\":", key->id);
-    put_text(out, ",\"keyName\":", key->name);
-    put_text(out, ",\"keyMask\":", key->mask);
+    put_text_or_null(out, "\"keyId\":", key->id);
+    put_text_or_null(out, ",\"keyName\":", key->name);
+    put_text_or_null(out, ",\"keyMask\":", key->mask);
 }
 
 void admin_put_log_entry(struct buf *out, const struct admin_log_entry *e)
@@ -39,20 +17,20 @@ void admin_put_log_entry(struct buf *out, const struct admin_log_entry *e)
     put_number(out, "{\"id\":", e->id);
     buf_append(out, STR(",\"at\":"));
     admin_put_time(out, e->at_ms);
-    put_text(out, ",\"route\":", e->route);
-    put_text(out, ",\"model\":", e->model);
+    put_text_or_null(out, ",\"route\":", e->route);
+    put_text_or_null(out, ",\"model\":", e->model);
     buf_append_char(out, ',');
     put_key(out, &e->key);
-    put_text(out, ",\"host\":", e->host);
+    put_text_or_null(out, ",\"host\":", e->host);
     put_number(out, ",\"status\":", (uint64_t)e->status);
     buf_append(out, e->stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
     put_number_or_null(out, ",\"firstMs\":", (uint64_t)e->first_ms, e->first_ms >= 0);
     put_number(out, ",\"ms\":", e->ms);
     put_number_or_null(out, ",\"tokensIn\":", e->tokens_in, counted);
     put_number_or_null(out, ",\"tokensOut\":", e->tokens_out, counted);
-    put_text(out, ",\"end\":", e->end);
+    put_text_or_null(out, ",\"end\":", e->end);
     put_number(out, ",\"attempts\":", e->attempts);
-    put_text(out, ",\"caller\":", e->caller);
+    put_text_or_null(out, ",\"caller\":", e->caller);
     buf_append_char(out, '}');
 }
 
@@ -60,10 +38,10 @@ void admin_put_log_try(struct buf *out, const struct admin_log_try *t)
 {
     buf_append_char(out, '{');
     put_key(out, &t->key);
-    put_text(out, ",\"host\":", t->host);
+    put_text_or_null(out, ",\"host\":", t->host);
     put_number_or_null(out, ",\"status\":", (uint64_t)t->status, t->status > 0);
-    put_text(out, ",\"verdict\":", t->verdict);
-    put_text(out, ",\"text\":", t->text);
+    put_text_or_null(out, ",\"verdict\":", t->verdict);
+    put_text_or_null(out, ",\"text\":", t->text);
     put_number(out, ",\"ms\":", t->ms);
     buf_append_char(out, '}');
 }
