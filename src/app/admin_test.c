@@ -302,15 +302,9 @@ static void on_done(void *arg)
 
 static void on_fail(void *arg, enum client_fail how, str text)
 {
-    static const enum attempt_end ends[] = {
-        [CLIENT_FAIL_RESOLVE] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_ADDRESS] = ATTEMPT_ADDRESS,
-        [CLIENT_FAIL_CONNECT] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_TLS] = ATTEMPT_TLS,
-        [CLIENT_FAIL_PROXY] = ATTEMPT_NO_CONNECT,   [CLIENT_FAIL_RESET] = ATTEMPT_CUT,
-        [CLIENT_FAIL_PROTOCOL] = ATTEMPT_MALFORMED,
-    };
     struct key_test *t = arg;
     t->chat = NULL;
-    fail_by(t, ends[how], text);
+    fail_by(t, fetch_attempt_end(how), text);
 }
 
 static void on_deadline(void *arg)

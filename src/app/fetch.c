@@ -45,6 +45,17 @@ static void end(struct fetch *f, enum attempt_end how, str detail)
     fetch_cancel(f);
 }
 
+enum attempt_end fetch_attempt_end(enum client_fail how)
+{
+    static const enum attempt_end ends[] = {
+        [CLIENT_FAIL_RESOLVE] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_ADDRESS] = ATTEMPT_ADDRESS,
+        [CLIENT_FAIL_CONNECT] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_TLS] = ATTEMPT_TLS,
+        [CLIENT_FAIL_PROXY] = ATTEMPT_NO_CONNECT,   [CLIENT_FAIL_RESET] = ATTEMPT_CUT,
+        [CLIENT_FAIL_PROTOCOL] = ATTEMPT_MALFORMED,
+    };
+    return ends[how];
+}
+
 void fetch_give_back(struct worker *w, const struct config *config, struct lease *lease,
                      const struct fetch_result *result)
 {
@@ -88,15 +99,9 @@ static void on_done(void *arg)
 
 static void on_fail(void *arg, enum client_fail how, str text)
 {
-    static const enum attempt_end ends[] = {
-        [CLIENT_FAIL_RESOLVE] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_ADDRESS] = ATTEMPT_ADDRESS,
-        [CLIENT_FAIL_CONNECT] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_TLS] = ATTEMPT_TLS,
-        [CLIENT_FAIL_PROXY] = ATTEMPT_NO_CONNECT,   [CLIENT_FAIL_RESET] = ATTEMPT_CUT,
-        [CLIENT_FAIL_PROTOCOL] = ATTEMPT_MALFORMED,
-    };
     struct fetch *f = arg;
     f->call = NULL;
-    end(f, ends[how], text);
+    end(f, fetch_attempt_end(how), text);
 }
 
 static void on_deadline(void *arg)

@@ -44,6 +44,9 @@ struct fetch *fetch_start(struct worker *w, struct fetch_request *request, fetch
 /* Ends it without a call of `fn`. Accepts NULL. */
 void fetch_cancel(struct fetch *f);
 
+/* What a call that did not come to its end means as an attempt. */
+enum attempt_end fetch_attempt_end(enum client_fail how);
+
 /*
  * Gives back the lease that was asked with. A host that could not be reached is told to the pool;
  * no other answer to a question of our own says how the key is.

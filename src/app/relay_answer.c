@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "app/fetch.h"
 #include "app/relay_private.h"
 #include "codec/ollama_line.h"
 
@@ -197,12 +198,6 @@ static void on_done(void *arg)
 
 static void on_fail(void *arg, enum client_fail how, str text)
 {
-    static const enum attempt_end ends[] = {
-        [CLIENT_FAIL_RESOLVE] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_ADDRESS] = ATTEMPT_ADDRESS,
-        [CLIENT_FAIL_CONNECT] = ATTEMPT_NO_CONNECT, [CLIENT_FAIL_TLS] = ATTEMPT_TLS,
-        [CLIENT_FAIL_PROXY] = ATTEMPT_NO_CONNECT,   [CLIENT_FAIL_RESET] = ATTEMPT_CUT,
-        [CLIENT_FAIL_PROTOCOL] = ATTEMPT_MALFORMED,
-    };
     struct relay *r = arg;
     r->call = NULL;
     if (r->state == RELAY_TAIL)
@@ -210,7 +205,7 @@ static void on_fail(void *arg, enum client_fail how, str text)
     else if (r->state == RELAY_GATHERING && r->status != 200)
         fail_status(r); // the status is known; its words may be cut short
     else
-        relay_attempt_failed(r, ends[how], text);
+        relay_attempt_failed(r, fetch_attempt_end(how), text);
 }
 
 void relay_answer_is_late(struct relay *r)
