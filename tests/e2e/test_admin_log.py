@@ -107,6 +107,7 @@ def test_filters_and_pages(admin):
     admin.ok("POST", f"/keys/{other['id']}/toggle")
     for model in ("a", "b", "a"):
         assert chat(admin, model).status == 200
+        log(admin)
     assert exchange(admin.server, build("POST", "/v1/chat/completions", {"no": 1})).status == 400
     admin.sent += 1
     log(admin)  # it is there before the next one ends, which another worker may answer
