@@ -6,8 +6,10 @@ their own, or leave the program in a special state, ask for `start_server` and `
 """
 
 import functools
+import itertools
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -27,6 +29,7 @@ SANITIZER = re.compile(
     r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error:")
 START_SECONDS = 60
 STOP_SECONDS = 60
+PORTS = 2000  # of each process of a parallel run
 
 
 def find_binary():
@@ -43,10 +46,30 @@ def binary():
     return find_binary()
 
 
+def ports_of_this_process():
+    """
+    Numbers of ports in turn, each process of a parallel run with a range of its own, and below the
+    one that the kernel takes from: nobody else gets a port between our look at it and its use, or
+    where a test has just closed it.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10
+    first = random.randrange(PORTS)
+    for i in itertools.count():
+        yield 12000 + number * PORTS + (first + i) % PORTS
+
+
+_ports = ports_of_this_process()
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    for port in itertools.islice(_ports, PORTS):
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
 
 
 def clean_environment(**settings):
