@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/xalloc.h"
+#include "net/sendq.h"
 
 struct call {
     loop_fn *fn;
@@ -61,6 +62,7 @@ struct loop {
     struct calls inbox; // under lock
     struct calls taken; // what was taken out of the inbox
 
+    struct sendq sendq;
     char read_buffer[LOOP_READ_BYTES];
 };
 
@@ -306,6 +308,11 @@ void loop_put_back(struct loop *loop, struct buf *b)
         b->p = NULL;
     }
     buf_release(b);
+}
+
+struct sendq *loop_sendq(struct loop *loop)
+{
+    return &loop->sendq;
 }
 
 void *loop_handle(struct loop *loop)

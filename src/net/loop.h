@@ -19,6 +19,7 @@
 #include "base/pool.h"
 
 struct loop;
+struct sendq;
 
 typedef void loop_fn(void *arg);
 
@@ -74,6 +75,9 @@ void loop_put_back(struct loop *loop, struct buf *b);
 
 /* The worker's one read buffer, LOOP_READ_BYTES long, valid during one callback. */
 char *loop_read_buffer(struct loop *loop);
+
+/* What streams of this loop send at the end of the turn. */
+struct sendq *loop_sendq(struct loop *loop);
 
 /* The library's loop handle, for the .c files of this layer. */
 void *loop_handle(struct loop *loop);

@@ -128,6 +128,7 @@ void stream_close(struct stream *s)
 {
     if (s == NULL || s->state == STATE_CLOSED)
         return;
+    stream_flush(s);
     flush_tls_before_close(s);
     begin_close(s);
     uv_close((uv_handle_t *)&s->tcp, on_closed);
@@ -137,6 +138,7 @@ void stream_abort(struct stream *s)
 {
     if (s == NULL || s->state == STATE_CLOSED)
         return;
+    stream_flush(s);
     begin_close(s);
     if (uv_tcp_close_reset(&s->tcp, on_closed) != 0)
         uv_close((uv_handle_t *)&s->tcp, on_closed);

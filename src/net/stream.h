@@ -1,12 +1,13 @@
 /*
  * stream - one connection, plain or TLS, behind the same calls
  *
- * Bytes come in through on_read and go out through stream_write(), which tries the socket first
- * and keeps only what it does not take. The owner hears of the end of the connection once and
- * then closes the stream; after stream_close() it hears nothing more.
+ * Bytes come in through on_read and go out through stream_write(), which gives them to the socket,
+ * small writes at the end of the turn, and keeps only what it does not take. The owner hears of the
+ * end of the connection once and then closes the stream; after stream_close() it hears nothing
+ * more.
  *
  * Threads: owned by the loop's.
- * Memory:  stream_write() copies what the socket does not take. stream_close() frees the stream
+ * Memory:  stream_write() copies what it does not send at once. stream_close() frees the stream
  *          when the loop has let go of it.
  */
 #ifndef NET_STREAM_H
@@ -88,7 +89,7 @@ void stream_write(struct stream *s, const str *parts, size_t n);
  */
 size_t stream_write_some(struct stream *s, str data);
 
-/* Bytes that wait for the peer. */
+/* Bytes that wait for the peer: those that the socket did not take. */
 size_t stream_unsent(const struct stream *s);
 
 /*

@@ -44,6 +44,7 @@ struct stream {
     int write_error;  // likewise, of a write: what was written since is dropped
     const char *note; // a failure that neither library knows
     unsigned char state;
+    unsigned char sendq_slot; // what waits for the end of the turn, from 1; 0: nothing
     bool reading;
     bool paused;
     bool tls_open;
@@ -69,8 +70,11 @@ void stream_fail_write(struct stream *s, int error);
 
 /* ---- stream_write.c ---- */
 
-/* Sends bytes as they are, or keeps them. */
+/* Sends bytes as they are, few of them at the end of the turn; keeps what the socket refuses. */
 void stream_send_parts(struct stream *s, const str *parts, size_t n);
+
+/* Sends what waits for the end of the turn. */
+void stream_flush(struct stream *s);
 
 /* Ends the watch over a peer that takes nothing, and frees what waits for it. */
 void stream_stop_stall(struct stream *s);

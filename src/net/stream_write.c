@@ -9,12 +9,12 @@
 
 #include "base/xalloc.h"
 #include "net/budget.h"
+#include "net/sendq.h"
 #include "net/stream_private.h"
 
 #define PIECE_BYTES    ((size_t)64 * 1024)
 #define MAX_PARTS      16
 #define STALL_CHECK_MS (STREAM_STALL_MS / 10)
-#define SMALL_BYTES    4096
 
 /* What the socket did not take. Exists only while there is something. */
 struct outbox {
@@ -214,29 +214,79 @@ static ssize_t send_vector(int fd, const str *parts, size_t n)
 
 /*
  * Offers the parts to the socket; returns how many bytes it took. Not by uv_try_write(): nothing
- * is in the library's queue, and send() is what costs the kernel least. To put a few small parts
- * together is cheaper than to have it gather them.
+ * is in the library's queue, and send() is what costs the kernel least.
  */
-static size_t try_parts(struct stream *s, const str *parts, size_t n, size_t total)
+static size_t try_parts(struct stream *s, const str *parts, size_t n)
 {
-    char small[SMALL_BYTES];
     uv_os_fd_t fd;
     ssize_t sent;
     if (uv_fileno((const uv_handle_t *)&s->tcp, &fd) != 0)
         return 0; // it is being closed
-    if (n > 1 && total <= sizeof(small))
-        join(small, parts, n);
     do {
         if (n == 1)
             sent = send(fd, parts[0].p, parts[0].len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        else if (total <= sizeof(small))
-            sent = send(fd, small, total, MSG_NOSIGNAL | MSG_DONTWAIT);
         else
             sent = send_vector(fd, parts, n);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
         stream_fail_write(s, uv_translate_sys_error(errno));
     return sent > 0 ? (size_t)sent : 0;
+}
+
+/* ---- small writes ---- */
+
+static void flush_slot(struct sendq *q, size_t i)
+{
+    struct stream *s = q->slots[i].stream;
+    if (s == NULL)
+        return;
+    q->slots[i].stream = NULL;
+    s->sendq_slot = 0;
+    if (s->write_error != 0)
+        return;
+    const str *bytes = &q->slots[i].bytes;
+    size_t sent = try_parts(s, bytes, 1);
+    if (sent < bytes->len && s->write_error == 0)
+        keep(s, bytes, 1, sent);
+}
+
+static void flush_all(struct sendq *q)
+{
+    for (size_t i = 0; i < q->n; i++)
+        flush_slot(q, i);
+    q->n = 0;
+    q->used_bytes = 0;
+}
+
+static void on_turn_end(void *arg)
+{
+    struct sendq *q = arg;
+    q->flush_is_due = false;
+    flush_all(q);
+}
+
+void stream_flush(struct stream *s)
+{
+    if (s->sendq_slot > 0)
+        flush_slot(loop_sendq(s->loop), s->sendq_slot - 1u);
+}
+
+/* Lets the parts wait, joined, for the end of the turn. */
+static void send_later(struct stream *s, const str *parts, size_t n, size_t total)
+{
+    struct sendq *q = loop_sendq(s->loop);
+    if (q->n == SENDQ_SLOTS)
+        flush_all(q);
+    char *to = q->room + q->used_bytes;
+    join(to, parts, n);
+    q->slots[q->n].stream = s;
+    q->slots[q->n].bytes = str_of(to, total);
+    q->used_bytes += total;
+    s->sendq_slot = (unsigned char)++q->n;
+    if (!q->flush_is_due) {
+        q->flush_is_due = true;
+        loop_defer(s->loop, on_turn_end, q);
+    }
 }
 
 void stream_send_parts(struct stream *s, const str *parts, size_t n)
@@ -246,8 +296,13 @@ void stream_send_parts(struct stream *s, const str *parts, size_t n)
         total += parts[i].len;
     if (total == 0)
         return;
+    stream_flush(s);
+    if (s->out == NULL && s->write_error == 0 && total <= SENDQ_WRITE_BYTES) {
+        send_later(s, parts, n, total);
+        return;
+    }
     if (s->out == NULL)
-        sent = try_parts(s, parts, n, total);
+        sent = try_parts(s, parts, n);
     if (sent < total && s->write_error == 0)
         keep(s, parts, n, sent);
     if (stream_unsent(s) > STREAM_HIGH_BYTES)
@@ -276,7 +331,7 @@ static void write_tls(struct stream *s, const str *parts, size_t n)
         send_encrypted(s, parts[0]);
         return;
     }
-    char small[SMALL_BYTES];
+    char small[SENDQ_WRITE_BYTES];
     size_t total = 0;
     for (size_t i = 0; i < n; i++)
         total += parts[i].len;
@@ -307,6 +362,7 @@ size_t stream_write_some(struct stream *s, str data)
     size_t taken = 0;
     if (!can_write(s))
         return 0;
+    stream_flush(s);
     while (taken < data.len && s->out == NULL && s->write_error == 0) {
         str rest = str_skip(data, taken);
         str piece = str_head(rest, PIECE_BYTES);
@@ -315,7 +371,7 @@ size_t stream_write_some(struct stream *s, str data)
             taken += piece.len;
             continue;
         }
-        size_t n = try_parts(s, &rest, 1, rest.len);
+        size_t n = try_parts(s, &rest, 1);
         taken += n;
         piece = str_head(str_skip(rest, n), PIECE_BYTES);
         if (piece.len > 0 && s->write_error == 0) {
@@ -342,6 +398,7 @@ void stream_shutdown(struct stream *s)
         buf_reset(out);
         loop_put_back(s->loop, &own);
     }
+    stream_flush(s);
     s->shut_wanted = true;
     if (s->out == NULL)
         shut(s);
