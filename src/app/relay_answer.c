@@ -5,6 +5,7 @@
 #include "app/fetch.h"
 #include "app/relay_private.h"
 #include "codec/ollama_line.h"
+#include "core/pace.h"
 
 /* A native object was no answer. */
 static void fail_native(struct relay *r, enum native_step step, const struct native *native)
@@ -79,11 +80,16 @@ static void stream_body(struct relay *r, str data)
 {
     str line;
     enum ndjson_step step;
+    size_t n_lines = 0;
+    bool goes_on = r->useful;
     ndjson_feed(&r->lines, data);
     while ((step = ndjson_next(&r->lines, &line)) == NDJSON_LINE) {
         if (!take_line(r, line))
             return;
+        n_lines++;
     }
+    if (goes_on && n_lines == 1)
+        pace_line(loop_pace(relay_loop(r)));
     relay_charge(r);
     relay_send_out(r);
     if (step == NDJSON_TOO_LARGE)

@@ -6,10 +6,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <uv.h>
 
 #include "base/attr.h"
 #include "base/xalloc.h"
+#include "core/pace.h"
 #include "net/sendq.h"
 
 struct call {
@@ -30,7 +33,8 @@ struct spare {
     size_t cap;
 };
 
-#define MAX_SPARES 128
+#define MAX_SPARES     128
+#define TIMER_SLACK_NS 1000UL
 
 #ifdef O2O_SANITIZED
 #define SPARE_BYTES ((size_t)0) // a use of what was released is to be found
@@ -62,6 +66,7 @@ struct loop {
     struct calls inbox; // under lock
     struct calls taken; // what was taken out of the inbox
 
+    struct pace pace;
     struct sendq sendq;
     char read_buffer[LOOP_READ_BYTES];
 };
@@ -107,9 +112,16 @@ static void run_deferred(struct loop *loop)
         uv_idle_stop(&loop->no_wait);
 }
 
+/* The last of a turn, before the loop sleeps until something comes. */
 static void on_prepare(uv_prepare_t *handle)
 {
-    run_deferred(handle->data);
+    struct loop *loop = handle->data;
+    run_deferred(loop);
+    uint32_t pause_us = pace_end_turn(&loop->pace, uv_now(&loop->uv));
+    if (pause_us > 0) {
+        const struct timespec pause = {.tv_nsec = (long)pause_us * 1000};
+        nanosleep(&pause, NULL);
+    }
 }
 
 static void on_check(uv_check_t *handle)
@@ -229,6 +241,9 @@ void loop_free(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+#ifdef PR_SET_TIMERSLACK
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS); // else a pause is half as long again
+#endif
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
@@ -308,6 +323,11 @@ void loop_put_back(struct loop *loop, struct buf *b)
         b->p = NULL;
     }
     buf_release(b);
+}
+
+struct pace *loop_pace(struct loop *loop)
+{
+    return &loop->pace;
 }
 
 struct sendq *loop_sendq(struct loop *loop)

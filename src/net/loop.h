@@ -19,6 +19,7 @@
 #include "base/pool.h"
 
 struct loop;
+struct pace;
 struct sendq;
 
 typedef void loop_fn(void *arg);
@@ -75,6 +76,9 @@ void loop_put_back(struct loop *loop, struct buf *b);
 
 /* The worker's one read buffer, LOOP_READ_BYTES long, valid during one callback. */
 char *loop_read_buffer(struct loop *loop);
+
+/* What this loop handles, as its pace wants to know it; loop_run() pauses as that says. */
+struct pace *loop_pace(struct loop *loop);
 
 /* What streams of this loop send at the end of the turn. */
 struct sendq *loop_sendq(struct loop *loop);

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "base/xalloc.h"
+#include "core/pace.h"
 #include "net/stream_private.h"
 
 static const struct stream_events NO_EVENTS = {0};
@@ -217,6 +218,7 @@ static void on_socket_end(struct stream *s, int error)
 static void on_socket_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *b)
 {
     struct stream *s = handle->data;
+    pace_event(loop_pace(s->loop));
     if (n < 0)
         on_socket_end(s, (int)n);
     else if (n > 0 && s->tls != NULL)
@@ -268,6 +270,7 @@ static struct stream *new_stream(struct loop *loop)
 /* Makes an accepted stream out of a handle; `rc` says whether it became one. */
 static enum err finish_accept(struct stream *s, int rc, struct stream **ret)
 {
+    pace_event(loop_pace(s->loop));
     s->state = STATE_OPEN;
     int n = sizeof(s->peer);
     if (rc != 0 || uv_tcp_getpeername(&s->tcp, &s->peer.any, &n) != 0) {
@@ -300,6 +303,7 @@ enum err stream_adopt(struct loop *loop, int fd, struct stream **ret)
 static void on_connected(uv_connect_t *request, int status)
 {
     struct stream *s = request->data;
+    pace_event(loop_pace(s->loop));
     free(s->connecting);
     s->connecting = NULL;
     if (s->state != STATE_CONNECTING)
