@@ -346,7 +346,9 @@ def test_a_restart_forgives_nobody_and_forgets_nobody(start_server):
     server.process.wait()
 
     server = start_server(folder=server.folder, **settings)
-    assert login(server, headers=mallory).status == 429
+    # He still waits or, where the restart took that long, has one try: five more if forgotten.
+    again = [login(server, "wrong again", headers=mallory).status for _ in range(2)]
+    assert 429 in again
     used = [login(server, "wrong", headers=stranger).status for stranger in strangers]
     assert used[0] == 401 and used[-1] == 429
     assert login(server, headers=strangers[-1]).status == 429
