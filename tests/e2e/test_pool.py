@@ -291,7 +291,7 @@ def test_while_nothing_is_ready_one_request_tries(start_pool, new_upstream):
         raw.chat(server)
     upstream.reset()
     for name in "ab":
-        upstream.by_key(f"sk-{name}", steps(1.0, answers.Step(
+        upstream.by_key(f"sk-{name}", steps(3.0, answers.Step(
             "answer", lambda conn: answers.chat_json()(conn, None))))
     with raw.Client(server.port) as first:
         first.send(raw.chat_request())
@@ -300,7 +300,7 @@ def test_while_nothing_is_ready_one_request_tries(start_pool, new_upstream):
         response = raw.chat(server)
         assert outcome(response) == (503, "overloaded")
         assert response.header("Retry-After") == "1"
-        assert time.monotonic() - began < 0.7
+        assert time.monotonic() - began < 2.5
         assert len(upstream.chats()) == 1
         assert first.read_response().status == 200
     assert raw.get(server, "/health").json()["keys"]["healthy"] == 1

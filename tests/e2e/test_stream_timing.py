@@ -16,15 +16,15 @@ EARLY = {"STREAM_START_TIMEOUT": 300}
 def test_r19_headers_come_although_the_upstream_stalls(start_server, upstream):
     """Headers and a keep-alive after STREAM_START_TIMEOUT, the answer when it is there."""
     server = start_server(upstream, **EARLY)
-    upstream.script(steps(1.5, answers.NDJSON_HEAD, *map(chunk, words("a", "b")), b"0\r\n\r\n"))
+    upstream.script(steps(3.5, answers.NDJSON_HEAD, *map(chunk, words("a", "b")), b"0\r\n\r\n"))
     with raw.Client(server.port) as client:
         started = time.monotonic()
         client.send(raw.chat_request(True))
         response = client.read_head()
-        assert 0.2 < response.head_at - started < 1.3
+        assert 0.2 < response.head_at - started < 3
         assert response.status == 200
         assert client.read_chunk(response) == b": keep-alive\n"
-        assert time.monotonic() - started < 1.3
+        assert time.monotonic() - started < 3
         sse = check_stream(client.read_body(response))
         assert sse.text == "ab"
         assert sse.deltas[0]["role"] == "assistant"
