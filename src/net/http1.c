@@ -2,26 +2,11 @@
 
 #include <assert.h>
 #include <llhttp.h>
-#include <stdlib.h>
 
 #include "net/http1_check.h"
+#include "net/http1_head.h"
 #include "net/http1_quick.h"
 #include "net/http1_scan.h"
-
-#include "base/xalloc.h"
-
-/*
- * The head is copied into one piece of memory, line by line as it comes, and llhttp reads it from
- * there. So its fields can be cut out of that text once llhttp has found it sound, limits hold on
- * the bytes as they were sent, and a message that came in one piece costs one allocation.
- */
-struct http1_head_store {
-    struct http1_message message;
-    bool whole; // `message` is filled in
-    size_t len;
-    size_t cap;                                         // of text, the fields behind it included
-    _Alignas(_Alignof(struct http1_field)) char text[]; // then, aligned, the fields
-};
 
 enum phase {
     PHASE_START,    // nothing yet
@@ -248,91 +233,6 @@ static void set_machine_fault(struct http1 *h, llhttp_errno_t code)
 
 /* ---- the head ---- */
 
-static size_t align_field(size_t n)
-{
-    return (n + _Alignof(struct http1_field) - 1) & ~(_Alignof(struct http1_field) - 1);
-}
-
-/* Moves the head, if there is one, to where its text has `cap` bytes. */
-static struct http1_head_store *grow_store(struct http1 *h, size_t cap)
-{
-    struct http1_head_store *old = h->head;
-    size_t size = sizeof(*old) + cap;
-    struct http1_head_store *store = h->pool != NULL ? pool_take(h->pool, size) : xmalloc(size);
-    *store = old != NULL ? *old : (struct http1_head_store){0};
-    if (old != NULL)
-        memcpy(store->text, old->text, old->len);
-    store->cap = cap;
-    http1_drop_head(h);
-    h->head = store;
-    return store;
-}
-
-/* Adds `s` to the head's text; with the head's last piece comes the room for its fields. */
-static void store_text(struct http1 *h, str s, bool whole)
-{
-    struct http1_head_store *store = h->head;
-    size_t len = store != NULL ? store->len : 0;
-    size_t need = len + s.len;
-    if (whole)
-        need = align_field(need) + h->n_lines * sizeof(struct http1_field);
-    else
-        need = need < 512 ? 1024 : 2 * need;
-    if (store == NULL || store->cap < need)
-        store = grow_store(h, need);
-    if (s.len > 0)
-        memcpy(store->text + store->len, s.p, s.len);
-    store->len += s.len;
-}
-
-/* The line at `*at`, without its end; the scan has left CRs in the ends of lines alone. */
-static str take_line(const char **at, const char *end)
-{
-    const char *line = *at;
-    const char *cr = memchr(line, '\r', (size_t)(end - line));
-    assert(cr != NULL);
-    *at = cr + 2;
-    return str_of(line, (size_t)(cr - line));
-}
-
-/* The request target: what stands between the first and the last space. */
-static str target_of(str line)
-{
-    size_t from = str_find_char(line, ' ') + 1;
-    size_t to = line.len;
-    while (to > from && line.p[to - 1] != ' ')
-        to--;
-    return to > from ? str_of(line.p + from, to - 1 - from) : (str){0};
-}
-
-static str trimmed(str value)
-{
-    bool blank = value.len > 0 && (value.p[0] <= ' ' || value.p[value.len - 1] <= ' ');
-    return blank ? str_trim(value) : value;
-}
-
-/* Cuts target and fields out of a head that llhttp has read without complaint. */
-static void cut_head(struct http1 *h)
-{
-    struct http1_head_store *store = h->head;
-    assert(store != NULL);
-    struct http1_message *m = &store->message;
-    struct http1_field *fields = (void *)(store->text + align_field(store->len));
-    const char *at = store->text, *end = store->text + store->len;
-    str line = take_line(&at, end);
-    if (h->kind == HTTP1_REQUEST)
-        m->target = target_of(line);
-    m->fields = fields;
-    for (line = take_line(&at, end); line.len > 0; line = take_line(&at, end)) {
-        size_t colon = str_find_char(line, ':');
-        str value = str_skip(line, colon + 1);
-        if (value.len > 0 && value.p[0] == ' ')
-            value = str_skip(value, 1); // most often that is all there is to trim
-        m->name_lengths |= http1_length_bit(colon);
-        fields[m->n_fields++] = (struct http1_field){str_head(line, colon), trimmed(value)};
-    }
-}
-
 /* Two parsers have read the framing, llhttp and ours: they must agree. */
 static bool framing_agrees(struct http1 *h, const struct http1_message *m)
 {
@@ -352,7 +252,7 @@ static void check_head(struct http1 *h)
     check_first_line(h);
     if (h->fault != 0)
         return;
-    cut_head(h);
+    http1_head_cut(h);
     if (h->kind == HTTP1_REQUEST)
         method_is_known(h, &m->method);
     m->status = machine->status_code;
@@ -372,28 +272,10 @@ static void check_head(struct http1 *h)
     h->head->whole = f.status == 0;
 }
 
-/*
- * Tabs in fields become blanks, which mean the same (RFC 9110 section 5.5): llhttp does not take
- * one behind a Content-Length. In the request line they stay, and are refused.
- */
-static void blank_tabs(struct http1_head_store *store, size_t from)
-{
-    const char *line_end = memchr(store->text, '\n', store->len);
-    if (line_end == NULL)
-        return;
-    char *end = store->text + store->len;
-    char *at = memchr(store->text + from, '\t', store->len - from);
-    while (at != NULL) {
-        if (at > line_end)
-            *at = ' ';
-        at = memchr(at + 1, '\t', (size_t)(end - at - 1));
-    }
-}
-
 /* Gives llhttp the part of the head's text that begins at `from`. */
 static void run_head(struct http1 *h, size_t from, bool whole)
 {
-    blank_tabs(h->head, from);
+    http1_head_blank_tabs(h->head, from);
     llhttp_errno_t code = llhttp_execute(machine_of(h), h->head->text + from, h->head->len - from);
     bool paused = code == HPE_PAUSED;
     const char *end = h->head->text + h->head->len;
@@ -405,32 +287,13 @@ static void run_head(struct http1 *h, size_t from, bool whole)
         check_first_line(h); // HTTP/0.9 has no version that llhttp would report
 }
 
-/* Moves what was read quickly to the heap: the slice goes, and so does `q`. */
-static void store_quick(struct http1 *h, str data, const struct http1_quick_head *q)
-{
-    h->n_lines = (uint32_t)q->message.n_fields; // for the room
-    store_text(h, str_head(data, q->len), true);
-    struct http1_head_store *store = h->head;
-    struct http1_field *fields = (void *)(store->text + align_field(store->len));
-    store->message = q->message;
-    store->message.fields = fields;
-    if (h->kind == HTTP1_REQUEST)
-        store->message.target.p = store->text + (q->message.target.p - data.p);
-    for (size_t i = 0; i < q->message.n_fields; i++) {
-        const struct http1_field *f = &q->fields[i];
-        fields[i].name = str_of(store->text + (f->name.p - data.p), f->name.len);
-        fields[i].value = str_of(store->text + (f->value.p - data.p), f->value.len);
-    }
-    store->whole = true;
-}
-
 /* The usual head without llhttp; 0 if it is another. */
 static size_t feed_quick_head(struct http1 *h, str data)
 {
     struct http1_quick_head q;
     if (h->head != NULL || h->answer_to_head || !http1_quick_head(h->kind, data, &q))
         return 0;
-    store_quick(h, data, &q);
+    http1_head_take(h, data, &q);
     h->left_bytes = q.message.length_bytes;
     h->between_chunks = true;
     h->phase = q.message.chunked ? PHASE_CHUNKS : PHASE_LENGTH;
@@ -449,7 +312,7 @@ static size_t feed_head(struct http1 *h, str data)
     struct http1_scan s = http1_scan_head(h, data);
     size_t from = h->head != NULL ? h->head->len : 0;
     if (s.n > 0) {
-        store_text(h, str_head(data, s.n), s.whole);
+        http1_head_add(h, str_head(data, s.n), s.whole);
         run_head(h, from, s.whole);
     }
     if (s.fault.status != 0)
@@ -643,13 +506,4 @@ const struct http1_message *http1_message(const struct http1 *h)
 bool http1_is_head(const struct http1 *h)
 {
     return h->head != NULL && str_starts(str_of(h->head->text, h->head->len), STR("HEAD "));
-}
-
-void http1_drop_head(struct http1 *h)
-{
-    if (h->head != NULL && h->pool != NULL)
-        pool_give(h->pool, h->head, sizeof(*h->head) + h->head->cap);
-    else
-        free(h->head);
-    h->head = NULL;
 }
