@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 UNPACKED = ROOT / "build/bench/root"  # packages that scripts/setup fetched and did not install
 TOKEN = "bench-token-0123456789abcdef"
+PASSWORD = "not-the-default"
 PROXY_CORE = 1
 LOAD_CORE = 0
 START_LIMIT_S = 30
@@ -204,7 +205,7 @@ class Ours(Contender):
             "DATA_DIR": str(place.folder / "data"),
             "OLLAMA_BASE_URL": f"{scheme}://127.0.0.1:{place.upstream_port}",
             "API_TOKEN": TOKEN,
-            "ADMIN_PASSWORD": "not-the-default",
+            "ADMIN_PASSWORD": PASSWORD,
             "LOG_LEVEL": "info",
         }
         if place.tls_caller:
