@@ -57,6 +57,16 @@ enum err answer_too_large(struct openai_fault *fault)
     return ERR_TOO_LARGE;
 }
 
+enum native_step answer_object(struct native *native, enum err e, const struct ollama_line *object)
+{
+    if (e != ERR_OK)
+        return NATIVE_MALFORMED;
+    native->error = object->error;
+    native->prompt_tokens = object->prompt_tokens;
+    native->answer_tokens = object->completion_tokens;
+    return object->has_error ? NATIVE_ERROR : NATIVE_USEFUL;
+}
+
 enum native_step answer_step(enum chat_step step)
 {
     static const enum native_step steps[] = {

@@ -18,6 +18,7 @@
 #include "codec/chat_answer.h"
 #include "codec/completion_answer.h"
 #include "codec/embedding_answer.h"
+#include "codec/ollama_line.h"
 #include "codec/ollama_request.h"
 #include "codec/openai_error.h"
 #include "core/config.h"
@@ -104,6 +105,12 @@ void answer_release(struct answer *answer);
 
 /* Fails a decode whose native request did not fit. */
 enum err answer_too_large(struct openai_fault *fault);
+
+/*
+ * Notes what the relay wants to know of a native object that was decoded with the result `e`;
+ * NATIVE_USEFUL if it is one to go on with.
+ */
+enum native_step answer_object(struct native *native, enum err e, const struct ollama_line *object);
 
 /* What a decoded native object that is not `done` or an error comes to. */
 enum native_step answer_step(enum chat_step step);

@@ -33,12 +33,8 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
 /* Decodes an object; NATIVE_USEFUL if it is one to go on with. */
 static enum native_step read_object(struct native *native, struct ollama_line *ret)
 {
-    if (ollama_generate_decode(native->scratch, native->text, ret, &native->info) != ERR_OK)
-        return NATIVE_MALFORMED;
-    native->error = ret->error;
-    native->prompt_tokens = ret->prompt_tokens;
-    native->answer_tokens = ret->completion_tokens;
-    return ret->has_error ? NATIVE_ERROR : NATIVE_USEFUL;
+    enum err e = ollama_generate_decode(native->scratch, native->text, ret, &native->info);
+    return answer_object(native, e, ret);
 }
 
 static enum native_step line(struct answer *answer, struct native *native, struct buf *out)
