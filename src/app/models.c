@@ -120,7 +120,7 @@ static void send_no_upstream(struct request *r)
     struct api_error error = upstream_none_error();
     arena_init(&arena, ERROR_ARENA_BYTES);
     if (!upstream_is_missing(&p->upstream, p->keypool, r->snapshot->config)) {
-        enum key_pick pick = keypool_ask(p->keypool, STR(""), now_ms, &wait_ms);
+        enum key_pick pick = keypool_ask(p->keypool, NULL, STR(""), now_ms, &wait_ms);
         if (pick == PICK_KEY)
             pick = PICK_BUSY; // the host became ready this moment
         error = attempts_no_key_error(&arena, pick, wait_ms);

@@ -165,7 +165,8 @@ static void end_search(struct relay *r)
     struct arena *a = &r->worker->scratch;
     arena_reset(a);
     if (r->attempts->stop == ATTEMPTS_BOUNDS || r->attempts->stop == ATTEMPTS_NO_KEY)
-        pick = keypool_ask(relay_keypool(r), r->answer.head.model, now_ms_of(r), &wait_ms);
+        pick =
+            keypool_ask(relay_keypool(r), &r->search, r->answer.head.model, now_ms_of(r), &wait_ms);
     give_up(r, attempts_error(r->attempts, a, pick, wait_ms));
 }
 
@@ -246,10 +247,12 @@ static void report_failure(struct relay *r, const struct attempt *attempt,
     if (r->lease.fallback)
         r->local_missing = upstream_note(&r->worker->program->upstream, relay_config(r),
                                          attempt->how == ATTEMPT_NO_CONNECT, now_ms_of(r));
-    if (verdict->host == HOST_LACKS_MODEL)
+    if (verdict->host == HOST_LACKS_MODEL) {
         learn_doubt(r->worker, r->req->snapshot, &r->lease, r->answer.head.model);
-    if (verdict->retry == RETRY_OTHER_HOST)
+        key_search_lacks_model(&r->search, &r->lease);
+    } else if (verdict->retry == RETRY_OTHER_HOST) {
         key_search_skip_host(&r->search, &r->lease);
+    }
     keypool_report_failure(relay_keypool(r), &r->lease, r->answer.head.model, verdict,
                            now_ms_of(r));
     r->lease.slot = KEYPOOL_END;
