@@ -215,6 +215,11 @@ void relay_begin(struct relay *r)
 
 /* ---- how an attempt ended ---- */
 
+static bool is_ollama_com(const struct relay *r)
+{
+    return str_eq(r->lease.url->host, STR("ollama.com"));
+}
+
 struct attempt relay_attempt_of(const struct relay *r, enum attempt_end how)
 {
     return (struct attempt){
@@ -224,7 +229,7 @@ struct attempt relay_attempt_of(const struct relay *r, enum attempt_end how)
         .began = r->useful,
         .keyed = r->lease.secret.len > 0,
         .secret = r->lease.secret,
-        .ollama_com = str_eq(r->lease.url->host, STR("ollama.com")),
+        .ollama_com = is_ollama_com(r),
         .retry_after = str_z(r->retry_after),
         .now_s = clock_wall_ms() / 1000,
     };
@@ -315,6 +320,19 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
         next_attempt(r, next == ATTEMPTS_NEXT_HOST);
 }
 
+/* Ollama's cloud takes a format and does not hold its models to it; it does not say so either. */
+static void warn_of_format(const struct relay *r)
+{
+    str model = r->answer.head.model;
+    if (!r->answer.formatted || (!is_ollama_com(r) && !model_name_is_cloud(model)) ||
+        !catalog_tell_once(r->worker->program->catalog, model))
+        return;
+    log_warn("format_not_enforced", LOG_STR("model", model),
+             LOG_STR("host", r->lease.url->authority),
+             LOG_STR("why", STR("models of Ollama's cloud are not held to response_format: who "
+                                "asks for one has to check the answer")));
+}
+
 void relay_attempt_succeeded(struct relay *r, const struct native *native)
 {
     struct metrics *m = &r->worker->metrics;
@@ -327,6 +345,7 @@ void relay_attempt_succeeded(struct relay *r, const struct native *native)
     r->req->tokens_out = native->answer_tokens;
     if (!r->useful)
         relay_settle(r);
+    warn_of_format(r);
     r->req->why = NULL; // what earlier attempts came to is over
     if (r->lease.fallback)
         (void)upstream_note(&r->worker->program->upstream, relay_config(r), false, now_ms_of(r));
