@@ -1,5 +1,6 @@
 #include "codec/ollama_line.h"
 
+#include "codec/json_raw.h"
 #include "codec/ollama_line_fast.h"
 
 enum { TOOL_NAME_MAX = 1024 }; // bytes; a longer one would not fit a line of a stream
@@ -151,6 +152,8 @@ static enum err parse(struct arena *a, str text, enum ollama_form form, struct o
     err = read_object(a, object, form, &line, info);
     if (err != ERR_OK)
         return err;
+    if (line.tool_calls != NULL)
+        line.calls_text = json_raw_get(json_raw_get(text, STR("message")), STR("tool_calls"));
     *ret = line;
     return ERR_OK;
 }

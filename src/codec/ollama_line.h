@@ -28,6 +28,7 @@ struct ollama_line {
     str thinking;
     str content;
     const struct json *tool_calls; // NULL, or an array with items, each with a function's name
+    str calls_text;                // of tool_calls, as it stood in the line; empty: none
     const struct json *logprobs;   // NULL, or an array with items
     uint64_t prompt_tokens;
     uint64_t completion_tokens;
