@@ -57,7 +57,10 @@ static inline bool ollama_line_useful(const struct ollama_line *line)
     return line->content.len > 0 || line->thinking.len > 0 || line->tool_calls != NULL;
 }
 
-/* The sentence of an `error` member, never empty; false for null and the empty text, no errors. */
+/*
+ * The sentence of an `error` member, never empty; false for null and the empty text, no errors. Of
+ * an object about the size of the context it is the object's JSON, which has the numbers.
+ */
 bool ollama_error_of(struct arena *a, const struct json *v, str *ret);
 
 /* What the body of an answer with an error status says. */
