@@ -226,6 +226,7 @@ struct attempt relay_attempt_of(const struct relay *r, enum attempt_end how)
         .how = how,
         .status = r->status,
         .model = r->answer.head.model,
+        .formatted = r->answer.formatted,
         .began = r->useful,
         .keyed = r->lease.secret.len > 0,
         .secret = r->lease.secret,
