@@ -252,6 +252,10 @@ def test_a_model_behind_a_limit_is_not_missing(start_pool, new_upstream, stream)
         assert response.header("X-Should-Retry") is None
     assert seen_keys(limited) == ["sk-b"]
     assert len(lacks.chats()) >= 3
+    lacks.route("/api/show", answers.error(404, "model 'm' not found"))
+    response = raw.get(server, "/v1/models/m")
+    assert outcome(response) == (429, "rate_limit_exceeded"), response
+    assert 20 <= int(response.header("Retry-After")) <= 40
 
 
 def test_a_model_that_no_list_has_is_missing_whatever_is_limited(start_pool, new_upstream):
@@ -265,8 +269,10 @@ def test_a_model_that_no_list_has_is_missing_whatever_is_limited(start_pool, new
     limited.by_key("sk-b", answers.error(429, "x", [("Retry-After", "40")]))
     while not limited.chats():
         assert outcome(raw.chat(server, model="m"))[0] in (404, 429)
+    lacks.route("/api/show", answers.error(404, "model 'm' not found"))
     for _ in range(2):
         assert outcome(raw.chat(server, model="m")) == (404, "model_not_found")
+        assert outcome(raw.get(server, "/v1/models/m")) == (404, "model_not_found")
 
 
 def test_a_slow_connect_leaves_room_for_one_other_host(start_pool, new_upstream):
