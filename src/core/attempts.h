@@ -6,7 +6,8 @@
  * host) costs nothing: up to 64 keys may refuse, for 10 s in all. When the search ends the caller
  * hears what fits all of it: of refusals that differ a limit, which passes, comes before a fault of
  * the upstream's, and that before a plan that lacks the model or a host without it. A model is
- * missing only if nothing is left that may have it and only waits for the end of a limit.
+ * missing only if nothing is left that may have it and waits for the end of a limit, or that has it
+ * and no plan for it.
  *
  * Threads: none; pure. Times are arguments.
  * Memory:  keeps copies; 4 KiB, so it is made when a first attempt has failed.

@@ -225,7 +225,7 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
 /*
  * What a request of `model` would get now; takes nothing, and nobody loses a turn. Hosts that have
  * told `told` (NULL: none have) that they lack the model are left out, and if there are any, those
- * whose list lacks it too: what is left may have it.
+ * whose list lacks it too, unless they have refused it to a key: what is left may have it.
  */
 enum key_pick keypool_ask(struct keypool *p, const struct key_search *told, str model,
                           uint64_t now_ms, uint64_t *wait_ms);

@@ -414,7 +414,10 @@ static void tally_all(const struct question *q, struct tally *ret)
     }
     // A host whose list lacks the model would only say so, which another one's fault is not.
     *ret = kinds[kinds[LISTS].any ? LISTS : UNKNOWN];
-    if (!kinds[LISTS].any && !listed && !told)
+    if (told)
+        ret->refused |=
+            kinds[LACKS].refused; // whose plan lacks it: it is there, whatever is listed
+    else if (!kinds[LISTS].any && !listed)
         tally_merge(ret, &kinds[LACKS]);
 }
 

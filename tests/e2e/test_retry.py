@@ -258,6 +258,17 @@ def test_a_model_behind_a_limit_is_not_missing(start_pool, new_upstream, stream)
     assert 20 <= int(response.header("Retry-After")) <= 40
 
 
+def test_a_model_that_no_plan_has_is_not_missing(start_pool, new_upstream):
+    """One host lacks it, the other has it and no plan for it: 403, and so it stays."""
+    lacks, paid = new_upstream(), new_upstream()
+    server = start_pool(keyed(lacks, "a") + keyed(paid, "b"), HEALTH_CHECK_INTERVAL=0)
+    lacks.by_key("sk-a", answers.error(404, "model 'm' not found"))
+    paid.by_key("sk-b", answers.error(402, "this model uses extra usage only"))
+    for _ in range(4):
+        assert outcome(raw.chat(server, model="m")) == (403, "upstream_subscription_required")
+    assert seen_keys(paid) == ["sk-b"]
+
+
 def test_a_model_that_no_list_has_is_missing_whatever_is_limited(start_pool, new_upstream):
     """A mistyped name does not wait for a limit of a host that is known to lack it."""
     lacks, limited = new_upstream(), new_upstream()

@@ -350,6 +350,8 @@ static void test_keypool__asked_leaves_out_hosts_that_lack_the_model(void **stat
     assert_int_equal(ask(b, NULL, &wait_ms), PICK_KEY);
     keypool_set_models(b->p, 0, &STR("other"), 1); // which is limited, and lacks it too
     assert_int_equal(ask(b, &s, &wait_ms), PICK_NO_UPSTREAM);
+    report(b, 1, V_REFUSED, T0); // not for this plan, though its list lacks it
+    assert_int_equal(ask(b, &s, &wait_ms), PICK_REFUSED);
     keypool_set_models(b->p, 0, &M, 1);
     assert_int_equal(ask(b, &s, &wait_ms), PICK_LIMITED);
     key_search_release(&s);
