@@ -46,6 +46,8 @@ struct catalog {
     size_t n_hosts;
     struct note notes[CATALOG_NOTES_MAX];
     size_t n_notes;
+    uint64_t told[CATALOG_TOLD_MAX]; // hashes of names; a ring
+    size_t n_told;                   // ever
 };
 
 struct catalog *catalog_new(void)
@@ -355,4 +357,17 @@ void catalog_note(struct catalog *c, str name, struct model_abilities abilities,
 void catalog_note_no_thinking(struct catalog *c, str name, uint64_t now_ms)
 {
     catalog_note(c, name, (struct model_abilities){.known = true, .set = MODEL_CHATS}, now_ms);
+}
+
+bool catalog_tell_once(struct catalog *c, str name)
+{
+    uint64_t hash = model_name_hash(name);
+    bool told = false;
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < c->n_told && i < CATALOG_TOLD_MAX; i++)
+        told |= c->told[i] == hash;
+    if (!told)
+        c->told[c->n_told++ % CATALOG_TOLD_MAX] = hash;
+    pthread_mutex_unlock(&c->lock);
+    return !told;
 }

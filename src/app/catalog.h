@@ -24,6 +24,7 @@
 
 enum {
     CATALOG_NOTES_MAX = 256,
+    CATALOG_TOLD_MAX = 64,
     CATALOG_CURRENT_MS = 5000,  // a list is taken for current, and not asked for again
     CATALOG_OLD_MS = 60000,     // a list is refreshed while requests come
     CATALOG_NOTE_MS = 600000,   // what a model can do is asked again
@@ -105,5 +106,11 @@ void catalog_note(struct catalog *c, str name, struct model_abilities abilities,
 
 /* Notes that `name` cannot think, whatever else it can do: an upstream said so. */
 void catalog_note_no_thinking(struct catalog *c, str name, uint64_t now_ms);
+
+/*
+ * Whether people have yet to be told that `name` is not held to a format: true once for each of
+ * the last CATALOG_TOLD_MAX names.
+ */
+bool catalog_tell_once(struct catalog *c, str name);
 
 #endif

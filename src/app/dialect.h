@@ -28,6 +28,7 @@
 /* The answer to one request, as far as its dialect keeps it. */
 struct answer {
     bool stream;              // the caller asked for a stream
+    bool formatted;           // the model is to be held to JSON, or to a schema
     char id[ANSWER_ID_BYTES]; // "chatcmpl-…", zero-terminated; empty: the route has none
     char *model;              // owned, zero-terminated
     struct answer_head head;  // borrows id and model

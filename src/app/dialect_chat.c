@@ -21,6 +21,7 @@ static enum err decode(struct arena *a, struct buf *body, const struct config *c
                                .stream = req.stream,
                                .include_usage = req.include_usage};
     answer_open(ret, &wish, config);
+    ret->formatted = req.format != CHAT_FORMAT_TEXT;
     if (ret->stream)
         chat_stream_init(&ret->chat, &ret->head);
     return ERR_OK;

@@ -141,6 +141,9 @@ static void settle_model(struct ask *ask, struct learned *learned)
 {
     if (!learned->ok && ask->doubted && learn_says_missing(learned->result))
         learned->result = &ask->doubt;
+    if (!learned->ok && learn_says_missing(learned->result))
+        learned->left = keypool_ask(ask->worker->program->keypool, &ask->search, str_z(ask->name),
+                                    now_ms_of(ask->worker), &learned->wait_ms);
     catalog_note(ask->worker->program->catalog, str_z(ask->name), learned->show.abilities,
                  now_ms_of(ask->worker));
 }
@@ -174,6 +177,8 @@ static void on_result(void *arg, const struct fetch_result *result)
     else
         learned.ok = take_model(&arena, &learned);
     arena_release(&arena);
+    if (ask->name != NULL && !learned.ok && learn_says_missing(result))
+        key_search_lacks_model(&ask->search, &ask->lease);
     fetch_give_back(w, ask->snapshot->config, &ask->lease, result);
     if (move_on(ask, &learned))
         return;

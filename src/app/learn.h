@@ -30,6 +30,8 @@ struct learned {
     const struct fetch_result *result;
     bool ok;                 // the catalog has it now: of a list, what at least one host says
     struct ollama_show show; // if `ok`, and it was one model that was asked for
+    enum key_pick left;      // if that is missing: what hosts that could not be asked are good for
+    uint64_t wait_ms;        // PICK_LIMITED
 };
 
 typedef void learn_fn(void *arg, const struct learned *learned);

@@ -120,7 +120,7 @@ static void send_no_upstream(struct request *r)
     struct api_error error = upstream_none_error();
     arena_init(&arena, ERROR_ARENA_BYTES);
     if (!upstream_is_missing(&p->upstream, p->keypool, r->snapshot->config)) {
-        enum key_pick pick = keypool_ask(p->keypool, STR(""), now_ms, &wait_ms);
+        enum key_pick pick = keypool_ask(p->keypool, NULL, STR(""), now_ms, &wait_ms);
         if (pick == PICK_KEY)
             pick = PICK_BUSY; // the host became ready this moment
         error = attempts_no_key_error(&arena, pick, wait_ms);
@@ -146,6 +146,18 @@ static void end_list(struct models_wait *m, const struct fetch_result *result)
     send_failure(m, &failure);
 }
 
+/* Those who could be asked lack the model, and one that may have it is not to be asked now. */
+static void send_wait(struct models_wait *m, const struct learned *learned)
+{
+    struct arena arena;
+    arena_init(&arena, ERROR_ARENA_BYTES);
+    struct api_error error = attempts_no_key_error(&arena, learned->left, learned->wait_ms);
+    stop_waiting(m);
+    m->req->why = "no_key";
+    request_reply_error(m->req, &error);
+    arena_release(&arena);
+}
+
 static void end_model(struct models_wait *m, const struct fetch_result *result)
 {
     stop_waiting(m);
@@ -168,6 +180,8 @@ static void on_learned(void *arg, const struct learned *learned)
         send_model(m->req, str_z(m->id), learned->show.created_s);
     } else if (!m->asked_model && send_listed(m->req, str_z(m->id))) {
         stop_waiting(m);
+    } else if (learned->left == PICK_LIMITED || learned->left == PICK_BUSY) {
+        send_wait(m, learned);
     } else if (m->asked_model || (!learned->ok && result->how != ATTEMPT_STATUS)) {
         end_model(m, result); // who cannot be asked for the list cannot be for details either
     } else {

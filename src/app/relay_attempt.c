@@ -165,7 +165,8 @@ static void end_search(struct relay *r)
     struct arena *a = &r->worker->scratch;
     arena_reset(a);
     if (r->attempts->stop == ATTEMPTS_BOUNDS || r->attempts->stop == ATTEMPTS_NO_KEY)
-        pick = keypool_ask(relay_keypool(r), r->answer.head.model, now_ms_of(r), &wait_ms);
+        pick =
+            keypool_ask(relay_keypool(r), &r->search, r->answer.head.model, now_ms_of(r), &wait_ms);
     give_up(r, attempts_error(r->attempts, a, pick, wait_ms));
 }
 
@@ -214,16 +215,22 @@ void relay_begin(struct relay *r)
 
 /* ---- how an attempt ended ---- */
 
+static bool is_ollama_com(const struct relay *r)
+{
+    return str_eq(r->lease.url->host, STR("ollama.com"));
+}
+
 struct attempt relay_attempt_of(const struct relay *r, enum attempt_end how)
 {
     return (struct attempt){
         .how = how,
         .status = r->status,
         .model = r->answer.head.model,
+        .formatted = r->answer.formatted,
         .began = r->useful,
         .keyed = r->lease.secret.len > 0,
         .secret = r->lease.secret,
-        .ollama_com = str_eq(r->lease.url->host, STR("ollama.com")),
+        .ollama_com = is_ollama_com(r),
         .retry_after = str_z(r->retry_after),
         .now_s = clock_wall_ms() / 1000,
     };
@@ -246,10 +253,12 @@ static void report_failure(struct relay *r, const struct attempt *attempt,
     if (r->lease.fallback)
         r->local_missing = upstream_note(&r->worker->program->upstream, relay_config(r),
                                          attempt->how == ATTEMPT_NO_CONNECT, now_ms_of(r));
-    if (verdict->host == HOST_LACKS_MODEL)
+    if (verdict->host == HOST_LACKS_MODEL) {
         learn_doubt(r->worker, r->req->snapshot, &r->lease, r->answer.head.model);
-    if (verdict->retry == RETRY_OTHER_HOST)
+        key_search_lacks_model(&r->search, &r->lease);
+    } else if (verdict->retry == RETRY_OTHER_HOST) {
         key_search_skip_host(&r->search, &r->lease);
+    }
     keypool_report_failure(relay_keypool(r), &r->lease, r->answer.head.model, verdict,
                            now_ms_of(r));
     r->lease.slot = KEYPOOL_END;
@@ -312,6 +321,19 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
         next_attempt(r, next == ATTEMPTS_NEXT_HOST);
 }
 
+/* Ollama's cloud takes a format and does not hold its models to it; it does not say so either. */
+static void warn_of_format(const struct relay *r)
+{
+    str model = r->answer.head.model;
+    if (!r->answer.formatted || (!is_ollama_com(r) && !model_name_is_cloud(model)) ||
+        !catalog_tell_once(r->worker->program->catalog, model))
+        return;
+    log_warn("format_not_enforced", LOG_STR("model", model),
+             LOG_STR("host", r->lease.url->authority),
+             LOG_STR("why", STR("models of Ollama's cloud are not held to response_format: who "
+                                "asks for one has to check the answer")));
+}
+
 void relay_attempt_succeeded(struct relay *r, const struct native *native)
 {
     struct metrics *m = &r->worker->metrics;
@@ -324,6 +346,7 @@ void relay_attempt_succeeded(struct relay *r, const struct native *native)
     r->req->tokens_out = native->answer_tokens;
     if (!r->useful)
         relay_settle(r);
+    warn_of_format(r);
     r->req->why = NULL; // what earlier attempts came to is over
     if (r->lease.fallback)
         (void)upstream_note(&r->worker->program->upstream, relay_config(r), false, now_ms_of(r));

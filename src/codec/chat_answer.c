@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "codec/json.h"
+#include "codec/json_raw.h"
 #include "codec/ndjson.h"
 #include "codec/openai_logprobs.h"
 #include "codec/sse.h"
@@ -97,14 +98,47 @@ static void put_call_id(struct buf *out, struct buf *taken, str id, str answer_i
     buf_append_char(out, '"');
 }
 
-/* Appends the text of a call's arguments; callers always get one, `{}` at least. */
-static void put_arguments_text(struct buf *out, const struct json *call)
+/* Calls, parsed and as they stood. */
+struct calls {
+    struct json_iter it;
+    str rest; // of their text
+};
+
+struct call {
+    const struct json *parsed;
+    str text; // empty: not known
+};
+
+static struct calls calls_of(const struct ollama_line *line)
 {
-    const struct json *arguments = json_get(json_get(call, STR("function")), STR("arguments"));
+    return (struct calls){json_iter(line->tool_calls), json_raw_items(line->calls_text)};
+}
+
+static bool next_call(struct calls *calls, struct call *ret)
+{
+    *ret = (struct call){0};
+    if (!json_next(&calls->it, NULL, &ret->parsed))
+        return false;
+    (void)json_raw_next(&calls->rest, &ret->text);
+    return true;
+}
+
+/*
+ * Appends the text of a call's arguments, escapes as the upstream has them; callers always get one,
+ * `{}` at least.
+ */
+static void put_arguments_text(struct buf *out, const struct call *call)
+{
+    const str function = STR("function");
+    const str name = STR("arguments");
+    const struct json *arguments = json_get(json_get(call->parsed, function), name);
+    str text = json_raw_get(json_raw_get(call->text, function), name);
     if (json_kind(arguments) == JSON_STRING && json_str(arguments).len > 0)
         buf_append(out, json_str(arguments));
     else if (json_is_null(arguments) || json_kind(arguments) == JSON_STRING)
         buf_append(out, STR("{}"));
+    else if (text.len > 0 && json_raw_is_sound(text))
+        json_raw_put(out, text);
     else
         json_put_value(out, arguments);
 }
@@ -248,7 +282,7 @@ static void stream_thinking(const struct chat_stream *s, str text, struct logpro
  * Id, type and name go out once: clients append what they see again. The index counts over the
  * whole answer, as upstreams may say 0 for every call.
  */
-static void stream_call(struct chat_stream *s, const struct json *call, struct logprobs *lp,
+static void stream_call(struct chat_stream *s, const struct call *call, struct logprobs *lp,
                         struct buf *out)
 {
     struct buf text;
@@ -266,7 +300,8 @@ static void stream_call(struct chat_stream *s, const struct json *call, struct l
         buf_append_u64(out, index);
         buf_append_char(out, ',');
         if (first)
-            open_call(out, &s->call_ids, call, str_of(s->head.p + s->id_at, s->id_len), index);
+            open_call(out, &s->call_ids, call->parsed, str_of(s->head.p + s->id_at, s->id_len),
+                      index);
         else
             buf_append(out, STR("\"function\":{\"arguments\":\""));
         size_t n = json_escaped_head(rest, room_behind(out->len - start));
@@ -326,10 +361,10 @@ enum chat_step chat_stream_line(struct chat_stream *s, const struct ollama_line 
     put_role(s, out);
     stream_thinking(s, line->thinking, &lp, out);
     stream_content(s, line->content, &lp, out);
-    struct json_iter it = json_iter(line->tool_calls);
-    const struct json *call = NULL;
-    while (json_next(&it, NULL, &call))
-        stream_call(s, call, &lp, out);
+    struct calls calls = calls_of(line);
+    struct call call;
+    while (next_call(&calls, &call))
+        stream_call(s, &call, &lp, out);
     if (lp.next != NULL)
         stream_logprobs(s, &lp, out);
     if (!line->done)
@@ -351,21 +386,22 @@ void chat_stream_fail(struct chat_stream *s, const struct openai_fault *fault, s
 
 /* ---- whole answers ---- */
 
-static void put_calls(struct buf *out, const struct answer_head *head, const struct json *calls)
+static void put_calls(struct buf *out, const struct answer_head *head,
+                      const struct ollama_line *line)
 {
-    struct json_iter it = json_iter(calls);
-    const struct json *call = NULL;
+    struct calls calls = calls_of(line);
+    struct call call;
     size_t index = 0;
     struct buf text;
     struct buf taken;
     buf_init(&text, ARGUMENTS_MAX);
     buf_init(&taken, IDS_MAX * sizeof(uint64_t));
     buf_append(out, STR(",\"tool_calls\":["));
-    while (json_next(&it, NULL, &call)) {
+    while (next_call(&calls, &call)) {
         buf_append(out, index > 0 ? STR(",{") : STR("{"));
-        open_call(out, &taken, call, head->id, index++);
+        open_call(out, &taken, call.parsed, head->id, index++);
         buf_reset(&text);
-        put_arguments_text(&text, call);
+        put_arguments_text(&text, &call);
         if (!buf_ok(&text))
             out->overflowed = true;
         json_put_escaped(out, buf_str(&text));
@@ -395,7 +431,7 @@ static void put_message(struct buf *out, const struct answer_head *head,
         put_field(out, REASONING_KEY, line->thinking);
     }
     if (line->tool_calls != NULL)
-        put_calls(out, head, line->tool_calls);
+        put_calls(out, head, line);
     buf_append_char(out, '}');
 }
 

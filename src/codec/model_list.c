@@ -45,6 +45,20 @@ str model_name_owner(str name)
     return owner.len > 0 ? owner : STR("library");
 }
 
+bool model_name_is_cloud(str name)
+{
+    const str mark = STR("-cloud");
+    str model = str_skip(name, behind_slash(name));
+    size_t n = model.len;
+    while (n > 0 && model.p[n - 1] != ':')
+        n--;
+    str tag = str_skip(model, n);
+    if (n == 0)
+        return false;
+    return str_ieq(tag, STR("cloud")) ||
+           (tag.len > mark.len && str_ieq(str_skip(tag, tag.len - mark.len), mark));
+}
+
 const struct model_entry *model_list_find(const struct model_list *list, str name)
 {
     for (size_t i = 0; i < list->n; i++) {

@@ -60,6 +60,9 @@ uint64_t model_name_hash(str name);
 /* The namespace in a name: "library" where it has none. Borrowed from `name`, or static. */
 str model_name_owner(str name);
 
+/* Whether a server sends requests for this name on to Ollama's cloud: "m:cloud", "m:8b-cloud". */
+bool model_name_is_cloud(str name);
+
 /* The entry for `name`; NULL: none. */
 const struct model_entry *model_list_find(const struct model_list *list, str name);
 

@@ -1,8 +1,12 @@
 #include "codec/ollama_line.h"
 
+#include "codec/json_raw.h"
 #include "codec/ollama_line_fast.h"
 
-enum { TOOL_NAME_MAX = 1024 }; // bytes; a longer one would not fit a line of a stream
+enum {
+    TOOL_NAME_MAX = 1024, // bytes; a longer one would not fit a line of a stream
+    OBJECT_TEXT_MAX = 4096,
+};
 
 /* Which route's objects: where their texts stand. */
 enum ollama_form {
@@ -29,6 +33,25 @@ static str error_of_object(const struct json *v)
     return json_str(json_get(v, STR("message")));
 }
 
+/* llama-server's object that says how many tokens there may be: all of it is worth telling. */
+static bool is_about_context(const struct json *v)
+{
+    const struct json *inner = json_get(v, STR("error"));
+    str type = json_str(json_get(inner != NULL ? inner : v, STR("type")));
+    return str_eq(type, STR("exceed_context_size_error"));
+}
+
+/* The text of an object, in the arena; empty if there is no room for it. */
+static str text_of_object(struct arena *a, const struct json *v)
+{
+    struct buf out;
+    buf_init(&out, OBJECT_TEXT_MAX);
+    json_put_value(&out, v);
+    str text = buf_ok(&out) ? arena_copy(a, buf_str(&out)) : (str){0};
+    buf_release(&out);
+    return text;
+}
+
 /* llama-server's own error objects arrive as text inside of Ollama's. */
 static str error_of_text(struct arena *a, str text)
 {
@@ -36,7 +59,7 @@ static str error_of_text(struct arena *a, str text)
     text = str_trim_ws(text);
     if (text.len == 0 || text.p[0] != '{')
         return text;
-    if (json_parse(a, text, JSON_TOLERANT, &inner, NULL) != ERR_OK)
+    if (json_parse(a, text, JSON_TOLERANT, &inner, NULL) != ERR_OK || is_about_context(inner))
         return text;
     str sentence = str_trim_ws(error_of_object(inner));
     return sentence.len > 0 ? sentence : text;
@@ -49,6 +72,8 @@ bool ollama_error_of(struct arena *a, const struct json *v, str *ret)
         return false;
     if (json_kind(v) == JSON_STRING)
         sentence = error_of_text(a, json_str(v));
+    else if (is_about_context(v))
+        sentence = text_of_object(a, v);
     else
         sentence = str_trim_ws(error_of_object(v));
     *ret = sentence.len > 0 ? sentence : NO_SENTENCE;
@@ -151,6 +176,8 @@ static enum err parse(struct arena *a, str text, enum ollama_form form, struct o
     err = read_object(a, object, form, &line, info);
     if (err != ERR_OK)
         return err;
+    if (line.tool_calls != NULL)
+        line.calls_text = json_raw_get(json_raw_get(text, STR("message")), STR("tool_calls"));
     *ret = line;
     return ERR_OK;
 }

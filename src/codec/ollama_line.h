@@ -28,6 +28,7 @@ struct ollama_line {
     str thinking;
     str content;
     const struct json *tool_calls; // NULL, or an array with items, each with a function's name
+    str calls_text;                // of tool_calls, as it stood in the line; empty: none
     const struct json *logprobs;   // NULL, or an array with items
     uint64_t prompt_tokens;
     uint64_t completion_tokens;
@@ -56,7 +57,10 @@ static inline bool ollama_line_useful(const struct ollama_line *line)
     return line->content.len > 0 || line->thinking.len > 0 || line->tool_calls != NULL;
 }
 
-/* The sentence of an `error` member, never empty; false for null and the empty text, no errors. */
+/*
+ * The sentence of an `error` member, never empty; false for null and the empty text, no errors. Of
+ * an object about the size of the context it is the object's JSON, which has the numbers.
+ */
 bool ollama_error_of(struct arena *a, const struct json *v, str *ret);
 
 /* What the body of an answer with an error status says. */

@@ -81,6 +81,30 @@ static str data_url_payload(str url)
     return str_skip(url, comma + 1);
 }
 
+/* Without line ends; the empty str if there is no memory for it. */
+static str unwrap(struct arena *a, str text)
+{
+    char *p = arena_alloc(a, text.len);
+    size_t n = 0;
+    for (size_t i = 0; p != NULL && i < text.len; i++) {
+        if (text.p[i] != '\n' && text.p[i] != '\r')
+            p[n++] = text.p[i];
+    }
+    return str_of(p, n);
+}
+
+/* Base64 may be wrapped, as base64(1) writes it: that is rare, and the one case that is copied. */
+static bool take_base64(const struct place *at, str text, str *ret)
+{
+    *ret = text;
+    if (base64_is_valid(text))
+        return true;
+    if (str_find_char(text, '\n') == text.len && str_find_char(text, '\r') == text.len)
+        return false;
+    *ret = unwrap(at->a, text);
+    return base64_is_valid(*ret);
+}
+
 static enum err decode_image(const struct place *at, size_t part, const struct json *v, str *ret)
 {
     str url = json_kind(v) == JSON_OBJECT ? json_str(json_get(v, STR("url"))) : json_str(v);
@@ -89,21 +113,17 @@ static enum err decode_image(const struct place *at, size_t part, const struct j
     if (str_istarts(url, STR("http://")) || str_istarts(url, STR("https://")))
         return refuse_part(at, part, ".image_url",
                            "must be a data URL: images are not fetched from the web");
-    str payload = data_url_payload(url);
-    if (!base64_is_valid(payload))
+    if (!take_base64(at, data_url_payload(url), ret))
         return refuse_part(at, part, ".image_url",
                            "must be a data URL with base64, such as data:image/png;base64,...");
-    *ret = payload;
     return ERR_OK;
 }
 
 /* Sound goes where images go: Ollama tells them apart by their first bytes. */
 static enum err decode_audio(const struct place *at, size_t part, const struct json *v, str *ret)
 {
-    str data = json_str(json_get(v, STR("data")));
-    if (!base64_is_valid(data))
+    if (!take_base64(at, json_str(json_get(v, STR("data"))), ret))
         return refuse_part(at, part, ".input_audio.data", "must be base64");
-    *ret = data;
     return ERR_OK;
 }
 

@@ -148,6 +148,9 @@ static struct api_error sum_of_refusals(const struct attempts *a, struct arena *
         uint32_t wait_s = pick == PICK_LIMITED ? seconds_of(wait_ms) : a->wait_s;
         return limited(arena, ready ? 1 : wait_s);
     }
+    // Keys that were not tried, as they were refused before: the model is there.
+    if (e.status == 404 && a->stop == ATTEMPTS_NO_KEY && pick == PICK_REFUSED)
+        return attempts_no_key_error(arena, pick, wait_ms);
     if (ready && a->stop == ATTEMPTS_BOUNDS) {
         e.retry_after_s = 1;
         e.no_retry = false;

@@ -5,7 +5,9 @@
  * the upstream work: MAX_RETRIES further ones follow at most. A refusal (the key, the limit, the
  * host) costs nothing: up to 64 keys may refuse, for 10 s in all. When the search ends the caller
  * hears what fits all of it: of refusals that differ a limit, which passes, comes before a fault of
- * the upstream's, and that before a plan that lacks the model or a host without it.
+ * the upstream's, and that before a plan that lacks the model or a host without it. A model is
+ * missing only if nothing is left that may have it and waits for the end of a limit, or that has it
+ * and no plan for it.
  *
  * Threads: none; pure. Times are arguments.
  * Memory:  keeps copies; 4 KiB, so it is made when a first attempt has failed.
@@ -78,8 +80,9 @@ enum attempts_next attempts_note(struct attempts *a, const struct verdict *verdi
 void attempts_note_no_key(struct attempts *a);
 
 /*
- * What the caller gets. `pick` is what the pool would give to a request that began now, `wait_ms`
- * belongs to PICK_LIMITED. Texts are the attempts' own, or live in `arena`.
+ * What the caller gets. `pick` is what the pool would give to a request that began now and knew
+ * which hosts lack the model, `wait_ms` belongs to PICK_LIMITED. Texts are the attempts' own, or
+ * live in `arena`.
  */
 struct api_error attempts_error(const struct attempts *a, struct arena *arena, enum key_pick pick,
                                 uint64_t wait_ms);

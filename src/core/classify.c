@@ -140,6 +140,9 @@ static const enum fault OF_TRANSPORT[] = {
     [ATTEMPT_NOT_DONE] = FAULT_NOT_DONE,
 };
 
+/* llama-server makes one grammar of the answer's schema or of those of the tools. */
+#define PARAM_GRAMMAR "grammar"
+
 /*
  * Texts in an Ollama error that say more than its status: it sends 500 for some faults of the
  * request, and 400 without saying which field. First match counts. Status 0: any.
@@ -159,9 +162,15 @@ static const struct text_row {
     {500, false, STR_C("longer than the context length"), FAULT_CONTEXT, NULL, NULL},
     {0,   false, STR_C("exceeds the available context size"), FAULT_CONTEXT, NULL, NULL},
     {0,   false, STR_C("missing data required for image input"), FAULT_REQUEST, "messages", NULL},
+    {0,   false, STR_C("image input is not supported"), FAULT_REQUEST, "messages", NULL},
+    {0,   false, STR_C("audio input is not supported"), FAULT_REQUEST, "messages", NULL},
+    {0,   false, STR_C("failed to load image or audio file"), FAULT_REQUEST, "messages", NULL},
     {500, true,  STR_C("option \""), FAULT_OPTION, NULL, NULL},
     {500, true,  STR_C("invalid format:"), FAULT_REQUEST, "response_format", NULL},
     {500, true,  STR_C("invalid JSON schema in format"), FAULT_REQUEST, "response_format", NULL},
+    {0,   false, STR_C("JSON schema conversion failed"), FAULT_REQUEST, PARAM_GRAMMAR, NULL},
+    {0,   false, STR_C("failed to parse grammar"), FAULT_REQUEST, PARAM_GRAMMAR, NULL},
+    {0,   false, STR_C("failed to initialize samplers"), FAULT_REQUEST, PARAM_GRAMMAR, NULL},
     {0,   false, STR_C("does not support embeddings"), FAULT_REQUEST, "model", NULL},
     {400, false, STR_C("does not support tools"), FAULT_REQUEST, "tools", "unsupported_parameter"},
     {400, false, STR_C("does not support thinking"), FAULT_REQUEST, "reasoning_effort",
@@ -357,6 +366,16 @@ static str message_of(struct arena *a, enum fault fault, const struct attempt *a
     return message.len > 0 ? message : row->message;
 }
 
+/* The caller's field that is at fault. */
+static str param_of(const struct fault_row *row, const struct text_row *text,
+                    const struct attempt *attempt)
+{
+    str param = str_z(text != NULL && text->param != NULL ? text->param : row->param);
+    if (!str_eq(param, STR(PARAM_GRAMMAR)))
+        return param;
+    return attempt->formatted ? STR("response_format") : STR("tools");
+}
+
 /* The name in `option "temperature" must be of type float32`, as OpenAI calls it. */
 static str option_param(struct arena *a, const struct attempt *attempt)
 {
@@ -476,7 +495,7 @@ void classify(struct arena *a, const struct attempt *attempt, struct verdict *re
         .name = row->name,
     };
     v.error.no_retry = row->no_retry;
-    v.error.param = str_z(text != NULL && text->param != NULL ? text->param : row->param);
+    v.error.param = param_of(row, text, attempt);
     if (row->code != NULL)
         v.error.code = row->code;
     if (text != NULL && text->code != NULL)

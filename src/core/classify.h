@@ -43,6 +43,7 @@ struct attempt {
     str detail;      // for transport failures: why, for people; callers see it; may be empty
     str secret;      // the key that was sent, kept out of messages; empty: none
     str model;       // as the caller wrote it
+    bool formatted;  // the request holds the model to a format
     bool began;      // a useful event was sent to the caller: no other attempt
     bool keyed;      // the request carried a key
     bool ollama_com; // the host is ollama.com

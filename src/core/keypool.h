@@ -180,6 +180,7 @@ struct key_try {
     uint32_t generation;
     uint32_t host;
     bool skip_host;
+    bool lacks_model; // the host has said so
 };
 
 struct key_search {
@@ -221,8 +222,13 @@ enum key_pick {
 enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model, bool new_host,
                               uint64_t now_ms, struct lease *ret, uint64_t *wait_ms);
 
-/* What a request of `model` would get now; takes nothing, and nobody loses a turn. */
-enum key_pick keypool_ask(struct keypool *p, str model, uint64_t now_ms, uint64_t *wait_ms);
+/*
+ * What a request of `model` would get now; takes nothing, and nobody loses a turn. Hosts that have
+ * told `told` (NULL: none have) that they lack the model are left out, and if there are any, those
+ * whose list lacks it too, unless they have refused it to a key: what is left may have it.
+ */
+enum key_pick keypool_ask(struct keypool *p, const struct key_search *told, str model,
+                          uint64_t now_ms, uint64_t *wait_ms);
 
 /* Leases one certain key, whatever its state, for a check. False: there is no such key. */
 bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret);
@@ -233,8 +239,11 @@ bool keypool_acquire_id(struct keypool *p, uint64_t id, struct lease *ret);
  */
 bool keypool_acquire_host(struct keypool *p, uint32_t host, uint64_t now_ms, struct lease *ret);
 
-/* Takes the key's host out of this search: it lacks the model, or cannot be reached. */
+/* Takes the key's host out of this search: it cannot be reached, say. */
 void key_search_skip_host(struct key_search *s, const struct lease *lease);
+
+/* The same, because it has said that it lacks the model. */
+void key_search_lacks_model(struct key_search *s, const struct lease *lease);
 
 /*
  * Says that a good answer to this lease has begun, and goes on: what it was a trial of is well, and

@@ -63,13 +63,35 @@ static bool host_is_out(const struct key_search *s, const struct host *h, bool n
     return false;
 }
 
-void key_search_skip_host(struct key_search *s, const struct lease *lease)
+static void skip_host(struct key_search *s, const struct lease *lease, bool lacks_model)
 {
     for (uint32_t i = 0; i < s->n; i++) {
         struct key_try *t = i == 0 ? &s->first : &s->more[i - 1];
-        if (t->host == lease->host)
-            t->skip_host = true;
+        if (t->host != lease->host)
+            continue;
+        t->skip_host = true;
+        t->lacks_model |= lacks_model;
     }
+}
+
+void key_search_skip_host(struct key_search *s, const struct lease *lease)
+{
+    skip_host(s, lease, false);
+}
+
+void key_search_lacks_model(struct key_search *s, const struct lease *lease)
+{
+    skip_host(s, lease, true);
+}
+
+static bool host_said_no(const struct key_search *s, const struct host *h)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct key_try *t = try_at(s, i);
+        if (t->host == h->index && t->lacks_model)
+            return true;
+    }
+    return false;
 }
 
 /* ---- what a host has to offer to a search ---- */
@@ -77,7 +99,8 @@ void key_search_skip_host(struct key_search *s, const struct lease *lease)
 struct question {
     struct keypool *p;
     const struct key_search *s;
-    uint64_t hash; // of the model
+    const struct key_search *told; // NULL: no other search knows more
+    uint64_t hash;                 // of the model
     bool new_host;
     bool proven_first;
     uint64_t now_ms;
@@ -376,6 +399,7 @@ static void tally_all(const struct question *q, struct tally *ret)
     enum { LISTS, UNKNOWN, LACKS, KINDS };
     struct tally kinds[KINDS];
     bool listed = false; // by a host that is out for this search
+    bool told = false;
     for (int i = 0; i < KINDS; i++)
         tally_init(&kinds[i]);
     for (uint32_t i = 0; i < q->p->n_active; i++) {
@@ -383,12 +407,17 @@ static void tally_all(const struct question *q, struct tally *ret)
         bool has = h->n_models > 0 && host_has_model(h, q->hash);
         if (q->s->n > 0 && host_is_out(q->s, h, q->new_host))
             listed |= has;
+        else if (q->told != NULL && host_said_no(q->told, h))
+            told = true;
         else
             tally_host(q, &kinds[has ? LISTS : h->models_known ? LACKS : UNKNOWN], h);
     }
     // A host whose list lacks the model would only say so, which another one's fault is not.
     *ret = kinds[kinds[LISTS].any ? LISTS : UNKNOWN];
-    if (!kinds[LISTS].any && !listed)
+    if (told)
+        ret->refused |=
+            kinds[LACKS].refused; // whose plan lacks it: it is there, whatever is listed
+    else if (!kinds[LISTS].any && !listed)
         tally_merge(ret, &kinds[LACKS]);
 }
 
@@ -451,12 +480,13 @@ enum key_pick keypool_acquire(struct keypool *p, struct key_search *s, str model
     return picked;
 }
 
-enum key_pick keypool_ask(struct keypool *p, str model, uint64_t now_ms, uint64_t *wait_ms)
+enum key_pick keypool_ask(struct keypool *p, const struct key_search *told, str model,
+                          uint64_t now_ms, uint64_t *wait_ms)
 {
     static const struct key_search none = {0};
     struct tally t;
     pthread_mutex_lock(&p->mutex);
-    struct question q = {.p = p, .s = &none, .now_ms = now_ms};
+    struct question q = {.p = p, .s = &none, .told = told, .now_ms = now_ms};
     q.hash = models_matter(p) ? model_hash(p, model) : 0;
     tally_all(&q, &t);
     enum key_pick picked = has_key(&t) ? PICK_KEY : pick_nothing(&q, &t, wait_ms);

@@ -1,6 +1,7 @@
 """Models that cannot think get the request without `think`; what they can do is learned once."""
 
 import json
+import re
 import threading
 import time
 
@@ -8,6 +9,7 @@ import pytest
 
 import answers
 import raw
+from test_proxy import new_proxy  # noqa: F401, a fixture
 
 THINKS = ["completion", "thinking"]
 CHATS = ["completion", "tools"]
@@ -233,3 +235,40 @@ def test_a_model_that_is_gone_is_looked_for(start):
     while raw.get(server, "/v1/models").json()["data"] and time.monotonic() < deadline:
         time.sleep(0.05)
     assert raw.get(server, "/v1/models").json()["data"] == []
+
+
+FORMATS = [
+    {"type": "json_object"},
+    {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_format_for_a_model_of_the_cloud_is_warned_of_once(start_pool, new_upstream, new_proxy,
+                                                             stream):
+    """By the model's name, or since ollama.com itself is asked; the format goes out all the same."""
+    upstream = new_upstream()
+    proxy = new_proxy(upstream.port)
+    server = start_pool(["http://ollama.com|sk-cloud", f"{upstream.url}|sk-own"],
+                        HEALTH_CHECK_INTERVAL=0, HTTP_PROXY=proxy.url)
+    answer = answers.chat_stream(answers.words("{}")) if stream else answers.chat_json()
+    for key in ("sk-cloud", "sk-own"):
+        upstream.by_key(key, answer)
+
+    def ask(model, key, **more):
+        before = len(upstream.chats())
+        while not any(r.key == key for r in upstream.chats()[before:]):
+            assert raw.chat(server, stream=stream, model=model, **more).status == 200
+
+    def warned():
+        return re.findall(r"format_not_enforced model=(\S+)", server.output)
+    ask("far:cloud", "sk-own")
+    ask("near", "sk-own")
+    assert warned() == []
+    for response_format in FORMATS * 2:
+        ask("far:8b-cloud", "sk-own", response_format=response_format)
+    server.wait_log("format_not_enforced model=far:8b-cloud")
+    ask("base", "sk-cloud", response_format=FORMATS[1])
+    server.wait_log("format_not_enforced model=base .*host=ollama.com")
+    assert warned() == ["far:8b-cloud", "base"]
+    assert all("format" in json.loads(r.body) for r in upstream.chats()[-3:])

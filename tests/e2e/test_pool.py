@@ -257,6 +257,9 @@ FAULTS_OF_REQUESTS = [
     (answers.replay("chat-prompt-too-long"), "messages"),
     (answers.replay("chat-embedding-model"), "model"),
     (answers.error(501, "this model does not support embeddings"), "model"),
+    (answers.error(500, "image input is not supported - hint: you may need the mmproj"), "messages"),
+    (answers.error(500, '{"error":{"code":500,"message":"JSON schema conversion failed:\\nx"}}'),
+     "response_format"),
     (chat_stream([b'{"error":"option \\"top_k\\" must be of type integer"}\n']), "top_k"),
 ]
 
@@ -272,7 +275,7 @@ def test_faults_of_requests_are_never_those_of_a_key(start_pool, new_upstream, s
             upstream.by_key(f"sk-{name}", fault)
         for _ in range(8):  # four for each key: one more than the failures that cool it
             before = len(upstream.chats())
-            response = raw.chat(server, stream=stream)
+            response = raw.chat(server, stream=stream, response_format={"type": "json_object"})
             assert (response.status, response.error["param"]) == (400, param)
             assert response.error["type"] == "invalid_request_error"
             assert len(upstream.chats()) == before + 1, "no other key is asked"

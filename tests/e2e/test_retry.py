@@ -236,6 +236,56 @@ def test_limits_come_before_other_refusals(start_pool, new_upstream):
         assert 17 <= int(response.header("Retry-After")) <= 20
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_model_behind_a_limit_is_not_missing(start_pool, new_upstream, stream):
+    """One host lacks the model, the other may have it and is limited: 429 with that one's time,
+    in the request that meets the limit and in those after it; 404 once its list lacks the model."""
+    lacks, limited = new_upstream(), new_upstream()
+    limited.route("/api/tags", answers.error(500, "no list"))
+    server = start_pool(keyed(lacks, "a") + keyed(limited, "b"), HEALTH_CHECK_INTERVAL=0)
+    lacks.by_key("sk-a", answers.error(404, "model 'm' not found"))
+    limited.by_key("sk-b", answers.error(429, "x", [("Retry-After", "40")]))
+    for _ in range(4):
+        response = raw.chat(server, model="m", stream=stream)
+        assert outcome(response) == (429, "rate_limit_exceeded"), response
+        assert 30 <= int(response.header("Retry-After")) <= 40
+        assert response.header("X-Should-Retry") is None
+    assert seen_keys(limited) == ["sk-b"]
+    assert len(lacks.chats()) >= 3
+    lacks.route("/api/show", answers.error(404, "model 'm' not found"))
+    response = raw.get(server, "/v1/models/m")
+    assert outcome(response) == (429, "rate_limit_exceeded"), response
+    assert 20 <= int(response.header("Retry-After")) <= 40
+
+
+def test_a_model_that_no_plan_has_is_not_missing(start_pool, new_upstream):
+    """One host lacks it, the other has it and no plan for it: 403, and so it stays."""
+    lacks, paid = new_upstream(), new_upstream()
+    server = start_pool(keyed(lacks, "a") + keyed(paid, "b"), HEALTH_CHECK_INTERVAL=0)
+    lacks.by_key("sk-a", answers.error(404, "model 'm' not found"))
+    paid.by_key("sk-b", answers.error(402, "this model uses extra usage only"))
+    for _ in range(4):
+        assert outcome(raw.chat(server, model="m")) == (403, "upstream_subscription_required")
+    assert seen_keys(paid) == ["sk-b"]
+
+
+def test_a_model_that_no_list_has_is_missing_whatever_is_limited(start_pool, new_upstream):
+    """A mistyped name does not wait for a limit of a host that is known to lack it."""
+    lacks, limited = new_upstream(), new_upstream()
+    for place, name in ((lacks, "one"), (limited, "two")):
+        place.route("/api/tags", whole(200, {"models": [{"name": name, "model": name}]}))
+    server = start_pool(keyed(lacks, "a") + keyed(limited, "b"), HEALTH_CHECK_INTERVAL=0)
+    limited.wait_for(lambda: len(raw.get(server, "/v1/models").json()["data"]) == 2)
+    lacks.by_key("sk-a", answers.error(404, "model 'm' not found"))
+    limited.by_key("sk-b", answers.error(429, "x", [("Retry-After", "40")]))
+    while not limited.chats():
+        assert outcome(raw.chat(server, model="m"))[0] in (404, 429)
+    lacks.route("/api/show", answers.error(404, "model 'm' not found"))
+    for _ in range(2):
+        assert outcome(raw.chat(server, model="m")) == (404, "model_not_found")
+        assert outcome(raw.get(server, "/v1/models/m")) == (404, "model_not_found")
+
+
 def test_a_slow_connect_leaves_room_for_one_other_host(start_pool, new_upstream):
     """After a connect that took all of the time for refusals another host is tried."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1)

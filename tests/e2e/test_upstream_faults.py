@@ -4,6 +4,7 @@ One upstream without a key: its errors go straight to the caller, and there is n
 Rows that may leave a mark on the upstream's state get a program of their own.
 """
 
+import json
 import socket
 import time
 
@@ -90,6 +91,27 @@ STATUSES = [
     ("redirect 302 to a file", whole(302, b"", None, [("Location", "file:///etc/passwd")]), BAD),
     ("204", steps(answers.head(204, None)), BAD),
 ]
+
+
+OVERFLOW = {"code": 400, "message": "request (9000 tokens) exceeds the available context size",
+            "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 4096}
+
+
+@pytest.mark.parametrize("answer", [
+    answers.error(400, json.dumps({"error": OVERFLOW})),
+    answers.error(500, json.dumps(OVERFLOW)),
+    whole(400, {"error": OVERFLOW}),
+    chat_stream([json.dumps({"error": json.dumps({"error": OVERFLOW})}).encode() + b"\n"]),
+], ids=["as text", "as text, 500", "as an object", "as a line"])
+def test_r34_an_overflow_says_how_many_tokens_there_may_be(pair, answer):
+    """Agents read "maximum context length is N tokens", and shorten what they send."""
+    server, upstream = pair
+    upstream.script(answer)
+    response = raw.chat(server, stream=True)
+    assert outcome(response) == CONTEXT
+    assert response.error["param"] == "messages"
+    assert "maximum context length is 4096 tokens" in response.error["message"]
+    assert "9000" in response.error["message"]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

@@ -221,6 +221,21 @@ static void test_catalog__names_without_end_are_not_kept(void **state)
     }
 }
 
+static void test_catalog__tells_of_each_name_once(void **state)
+{
+    (void)state;
+    char name[16];
+    assert_true(catalog_tell_once(catalog, STR("m")));
+    assert_false(catalog_tell_once(catalog, STR("M:latest")));
+    for (int i = 1; i < CATALOG_TOLD_MAX; i++) {
+        snprintf(name, sizeof(name), "m%d", i);
+        assert_true(catalog_tell_once(catalog, str_z(name)));
+    }
+    assert_false(catalog_tell_once(catalog, STR("m")));
+    assert_true(catalog_tell_once(catalog, STR("one more")));
+    assert_true(catalog_tell_once(catalog, STR("m"))); // its place was taken
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -235,6 +250,7 @@ int main(void)
         TEST(test_catalog__abilities_of_the_list_need_no_question),
         TEST(test_catalog__keeps_the_notes_used_last),
         TEST(test_catalog__names_without_end_are_not_kept),
+        TEST(test_catalog__tells_of_each_name_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,19 @@ static void test_chat_answer__streams_events_in_order(void **state)
          "{\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\",\"function\":"
          "{\"name\":\"h\",\"arguments\":\"{}\"}}]}\ntool_calls\n",
          "R7: equal ids are made unique over the whole answer"},
+        {{"{\"message\":{\"tool_calls\":[" CALL("", "f",
+                                                ",\"arguments\": {\"b\\u003c\" : 1.0,\n\"a\":"
+                                                "\"\\/ \\u00e9\\ud83d\\ude00\\\\\\\"\"}") ","
+          CALL("", "g", ",\"arguments\":{\"a\":\"\\u003c\\ud83d\"}") ","
+          CALL("", "h", ",\"argument\\u0073\":{\"a\":\"\\u003c\"}") "]},\"done\":true}"},
+         ROLE "{\"tool_calls\":[{\"index\":0,\"id\":\"call_abc_0\",\"type\":\"function\","
+         "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"b\\\\u003c\\\":1.0,\\\"a\\\":"
+         "\\\"\\\\/ \\\\u00e9\\\\ud83d\\\\ude00\\\\\\\\\\\\\\\"\\\"}\"}}]}\n"
+         "{\"tool_calls\":[{\"index\":1,\"id\":\"call_abc_1\",\"type\":\"function\","
+         "\"function\":{\"name\":\"g\",\"arguments\":\"{\\\"a\\\":\\\"<\xEF\xBF\xBD\\\"}\"}}]}\n"
+         "{\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\","
+         "\"function\":{\"name\":\"h\",\"arguments\":\"{\\\"a\\\":\\\"<\\\"}\"}}]}\ntool_calls\n",
+         "R8: escapes as they were, but what is no text"},
         {{DONE, TEXT("x"), DONE}, ROLE "stop\n", "nothing after the end"},
         {{TEXT("a\\u2028\\u0000\xFF"), DONE},
          ROLE "{\"content\":\"a\\u2028\\u0000\xEF\xBF\xBD\"}\nstop\n", "R27: valid UTF-8"},

@@ -65,6 +65,34 @@ static void test_model_list__owner_is_the_namespace(void **state)
         assert_str_why(model_name_owner(str_z(cases[i].name)), str_z(cases[i].want), cases[i].why);
 }
 
+static void test_model_list__cloud_models_have_a_tag_that_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool cloud;
+    } cases[] = {
+        {"m:cloud",           true },
+        {"m:8b:cloud",        true },
+        {"m:8b-cloud",        true },
+        {"ns/m:120b-CLOUD",   true },
+        {"host:5000/m:cloud", true },
+        {"m-cloud",           false},
+        {"m",                 false},
+        {"",                  false},
+        {"m:",                false},
+        {"m:-cloud",          false},
+        {"m:8bcloud",         false},
+        {"m:cloud:local",     false},
+        {"host:cloud/m",      false},
+        {"cloud",             false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *why = cases[i].name[0] != '\0' ? cases[i].name : "no name";
+        assert_why(model_name_is_cloud(str_z(cases[i].name)) == cases[i].cloud, why);
+    }
+}
+
 static void test_model_list__merges_without_duplicates(void **state)
 {
     (void)state;
@@ -131,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_list__same_model_under_two_names),
         cmocka_unit_test(test_model_list__owner_is_the_namespace),
+        cmocka_unit_test(test_model_list__cloud_models_have_a_tag_that_says_so),
         cmocka_unit_test_setup_teardown(test_model_list__merges_without_duplicates, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_model_list__merge_stops_at_its_limits, setup,

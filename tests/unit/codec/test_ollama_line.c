@@ -86,17 +86,22 @@ static void test_ollama_line__finds_the_sentence_of_an_error(void **state)
         const char *want;
         const char *why;
     } cases[] = {
-        {"{\"error\":\"boom\"}",                                                            "boom",      "Ollama's own"       },
-        {"{\"error\":\"boom\",\"done\":true,\"message\":{\"content\":\"x\"}}",              "boom",
-         "before done"                                                                                                        },
-        {"{\"message\":{\"content\":\"x\"},\"error\":\"boom\"}",                            "boom",      "before text"        },
-        {"{\"error\":{\"message\":\"boom\",\"code\":400}}",                                 "boom",      "an object"          },
-        {"{\"error\":\"{\\\"error\\\":{\\\"code\\\":400,\\\"message\\\":\\\"boom\\\"}}\"}", "boom",
-         "an object as text"                                                                                                  },
-        {"{\"error\":\"{\\\"message\\\":\\\"boom\\\"}\"}",                                  "boom",      "another"            },
-        {"{\"error\":\"{\\\"error\\\":\\\"boom\\\"}\"}",                                    "boom",      "text in text"       },
-        {"{\"error\":\"{not json\"}",                                                       "{not json", "no object after all"},
-        {"{\"StatusCode\":429,\"Status\":\"429 Too Many\",\"error\":\"boom\"}",             "boom",      "stub"               },
+        {"{\"error\":\"boom\"}",                                                               "boom",                                                             "Ollama's own"       },
+        {"{\"error\":\"boom\",\"done\":true,\"message\":{\"content\":\"x\"}}",                 "boom",
+         "before done"                                                                                                                                                                  },
+        {"{\"message\":{\"content\":\"x\"},\"error\":\"boom\"}",                               "boom",                                                             "before text"        },
+        {"{\"error\":{\"message\":\"boom\",\"code\":400}}",                                    "boom",                                                             "an object"          },
+        {"{\"error\":\"{\\\"error\\\":{\\\"code\\\":400,\\\"message\\\":\\\"boom\\\"}}\"}",    "boom",
+         "an object as text"                                                                                                                                                            },
+        {"{\"error\":\"{\\\"message\\\":\\\"boom\\\"}\"}",                                     "boom",                                                             "another"            },
+        {"{\"error\":\"{\\\"error\\\":\\\"boom\\\"}\"}",                                       "boom",                                                             "text in text"       },
+        {"{\"error\":\"{\\\"error\\\":{\\\"type\\\":\\\"exceed_context_size_error\\\",\\\"n_"
+         "ctx\\\":4}}\"}",                                                            "{\"error\":{\"type\":\"exceed_context_size_error\",\"n_ctx\":4}}",
+         "about the context, as text"                                                                                                                                                   },
+        {"{\"error\":{\"type\":\"exceed_context_size_error\",\"message\":\"m\",\"n_ctx\":4}}",
+         "{\"type\":\"exceed_context_size_error\",\"message\":\"m\",\"n_ctx\":4}",                                                                                 "the same, an object"},
+        {"{\"error\":\"{not json\"}",                                                          "{not json",                                                        "no object after all"},
+        {"{\"StatusCode\":429,\"Status\":\"429 Too Many\",\"error\":\"boom\"}",                "boom",                                                             "stub"               },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct ollama_line line = decode_ok(cases[i].text);

@@ -245,6 +245,12 @@ static const struct {
              "\"data:image/png;base64,QUI\"}]}"),
      "messages[1].content[0].image_url",                                                                                        ""                          },
     {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":"
+             "\"data:image/png;base64,QUI\\n=QUI\\n=\"}]}"),
+     "messages[1].content[0].image_url",                                                                                        ""                          },
+    {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":"
+             "{\"data\":\"\\n\"}}]}"),
+     "messages[1].content[0].input_audio.data",                                                                                 ""                          },
+    {MESSAGE("{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":"
              "\"data:image/png,QUJD\"}]}"),
      "messages[1].content[0].image_url",                                                                                        ""                          },
     {MESSAGE("{\"role\":\"assistant\",\"tool_calls\":{}}"),                                     "messages[1].tool_calls",       ""                          },

@@ -319,6 +319,61 @@ static void test_keypool__asks_unknown_hosts_when_a_listing_one_is_out(void **st
     bench_free(b);
 }
 
+/* What a request that began now would hear, if it knew what the hosts told `s`. */
+static enum key_pick ask(struct bench *b, const struct key_search *s, uint64_t *wait_ms)
+{
+    return keypool_ask(b->p, s, M, T0, wait_ms);
+}
+
+static void limit_host_a(struct bench *b)
+{
+    for (uint64_t id = 1; id <= 10; id++)
+        report(b, id, V_STATED((uint32_t)(10 + id)), T0);
+}
+
+static void test_keypool__asked_leaves_out_hosts_that_lack_the_model(void **state)
+{
+    struct bench *b = three_hosts();
+    struct key_search s = {0};
+    struct lease lease;
+    uint64_t wait_ms = 0;
+    (void)state;
+    limit_host_a(b);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pick(b, &s, T0, &lease), PICK_KEY);
+        key_search_lacks_model(&s, &lease);
+        keypool_report_failure(b->p, &lease, M, &V_NO_MODEL, T0);
+        assert_int_equal(ask(b, &s, &wait_ms), i == 0 ? PICK_KEY : PICK_LIMITED);
+    }
+    assert_int_equal(wait_ms, 11000);
+    assert_int_equal(keypool_acquire(b->p, &s, M, false, T0, &lease, &wait_ms), PICK_LIMITED);
+    assert_int_equal(ask(b, NULL, &wait_ms), PICK_KEY);
+    keypool_set_models(b->p, 0, &STR("other"), 1); // which is limited, and lacks it too
+    assert_int_equal(ask(b, &s, &wait_ms), PICK_NO_UPSTREAM);
+    report(b, 1, V_REFUSED, T0); // not for this plan, though its list lacks it
+    assert_int_equal(ask(b, &s, &wait_ms), PICK_REFUSED);
+    keypool_set_models(b->p, 0, &M, 1);
+    assert_int_equal(ask(b, &s, &wait_ms), PICK_LIMITED);
+    key_search_release(&s);
+    bench_free(b);
+}
+
+static void test_keypool__asked_counts_hosts_that_are_out_for_another_reason(void **state)
+{
+    struct bench *b = empty_bench();
+    struct key_search s = {0};
+    struct lease lease;
+    uint64_t wait_ms = 0;
+    (void)state;
+    add_key(b->p, 1, HOST_A);
+    assert_int_equal(pick(b, &s, T0, &lease), PICK_KEY);
+    key_search_skip_host(&s, &lease);
+    keypool_report_failure(b->p, &lease, M, &V_CONNECT, T0);
+    assert_int_equal(ask(b, &s, &wait_ms), PICK_KEY); // one failed connect cools no host
+    key_search_release(&s);
+    bench_free(b);
+}
+
 /* ---- models that refuse keys ---- */
 
 static void test_keypool__leaves_out_keys_that_a_model_refuses(void **state)
@@ -683,6 +738,8 @@ int main(void)
         cmocka_unit_test(test_keypool__knows_latest_as_no_tag),
         cmocka_unit_test(test_keypool__does_not_leave_a_listing_host_that_is_limited),
         cmocka_unit_test(test_keypool__asks_unknown_hosts_when_a_listing_one_is_out),
+        cmocka_unit_test(test_keypool__asked_leaves_out_hosts_that_lack_the_model),
+        cmocka_unit_test(test_keypool__asked_counts_hosts_that_are_out_for_another_reason),
         cmocka_unit_test(test_keypool__leaves_out_keys_that_a_model_refuses),
         cmocka_unit_test(test_keypool__holds_no_refusal_against_a_model_that_was_not_asked),
         cmocka_unit_test(test_keypool__doubles_a_refusal_to_a_day),

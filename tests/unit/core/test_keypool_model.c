@@ -359,7 +359,7 @@ static void step_acquire(struct world *w, struct model_request *r)
     struct expected e = expect(w, r, new_host);
     int asked = PICK_REFUSED + 1;
     if (r->n_tried == 0) // a new request gets what it is told
-        asked = (int)keypool_ask(w->b->p, NAMES[r->model], w->now_ms, &wait_ms);
+        asked = (int)keypool_ask(w->b->p, NULL, NAMES[r->model], w->now_ms, &wait_ms);
     enum key_pick picked = keypool_acquire(w->b->p, &r->search, NAMES[r->model], new_host,
                                            w->now_ms, &r->lease, &wait_ms);
     assert_int_equal(picked, e.pick);
