@@ -36,7 +36,12 @@ static enum err load_keys(struct keeper *k, struct err_info *info)
 {
     struct loading l = {.keeper = k, .now_ms = clock_mono_ms()};
     keypool_set_clock(k->pool, l.now_ms, clock_wall_ms());
-    enum err e = store_read_keys(k->store, load_key, &l, info);
+    uint64_t n = 0;
+    enum err e = store_count_keys(k->store, &n, info);
+    keypool_load_begin(k->pool, n);
+    if (e == ERR_OK)
+        e = store_read_keys(k->store, load_key, &l, info);
+    keypool_load_end(k->pool);
     if (e == ERR_OK)
         e = store_read_last_host_moves(k->store, load_host, &l, info);
     if (e == ERR_OK && l.refused > 0)

@@ -52,6 +52,11 @@ static struct host *host_new(str base_url)
     return h;
 }
 
+struct host *host_find(const struct keypool *p, str base_url)
+{
+    return find_host(p, base_url, hash_text(p, base_url));
+}
+
 struct host *host_get(struct keypool *p, str base_url)
 {
     uint64_t hash = hash_text(p, base_url);
@@ -108,7 +113,7 @@ static void take_place(struct keypool *p, struct host *h, struct key *k)
         h->slots = xrealloc(h->slots, h->cap_places * sizeof(*h->slots));
     }
     uint32_t end = h->n_places++;
-    uint32_t place = (uint32_t)keypool_random(p, h->n_places);
+    uint32_t place = p->loading ? end : (uint32_t)keypool_random(p, h->n_places);
     ready_set_reserve(&h->ready, h->n_places);
     if (place != end)
         move_place(p, h, place, end);
@@ -288,7 +293,7 @@ static uint64_t find_identity(const struct keypool *p, const struct host *h, str
 uint64_t keypool_find(struct keypool *p, str base_url, str secret)
 {
     pthread_mutex_lock(&p->mutex);
-    const struct host *h = find_host(p, base_url, hash_text(p, base_url));
+    const struct host *h = host_find(p, base_url);
     uint64_t id = h != NULL ? find_identity(p, h, secret) : 0;
     pthread_mutex_unlock(&p->mutex);
     return id;
@@ -317,16 +322,6 @@ uint64_t keypool_find_id(struct keypool *p, str text)
 
 /* ---- adding ---- */
 
-/* What is left of a deadline of the wall clock, at most `max_ms`: the clock may have been wrong. */
-static uint64_t restore_deadline(const struct keypool *p, int64_t wall_ms, uint64_t max_ms,
-                                 uint64_t now_ms)
-{
-    int64_t left_ms = wall_ms - wall_of(p, now_ms);
-    if (left_ms <= 0)
-        return now_ms;
-    return now_ms + ((uint64_t)left_ms < max_ms ? (uint64_t)left_ms : max_ms);
-}
-
 static uint64_t longest_cooling_ms(const struct key_life *life)
 {
     if (life->cause != CAUSE_LIMIT)
@@ -353,12 +348,12 @@ static void restore_state(struct keypool *p, struct key *k, const struct key_lif
     if (life->state == KEY_IS_DEAD) {
         k->state = KEY_IS_DEAD;
         k->cause = CAUSE_REFUSED;
-        k->probe_ms = restore_deadline(p, life->until_ms, DEAD_PROBE_MAX_MS, now_ms);
+        k->probe_ms = keypool_deadline(p, life->until_ms, DEAD_PROBE_MAX_MS, now_ms);
     } else if (life->state == KEY_IS_COOLING) {
         k->state = KEY_IS_COOLING;
         k->cause = life->cause == CAUSE_LIMIT ? CAUSE_LIMIT : CAUSE_FAILURES;
         k->source = (uint8_t)life->source;
-        k->until_ms = restore_deadline(p, life->until_ms, longest_cooling_ms(life), now_ms);
+        k->until_ms = keypool_deadline(p, life->until_ms, longest_cooling_ms(life), now_ms);
         k->row = k->cause == CAUSE_FAILURES ? FAILURES_IN_A_ROW : 0;
         k->probe_ms = now_ms + (k->until_ms - now_ms) / 2;
     }
@@ -424,7 +419,8 @@ static void add_locked(struct keypool *p, struct host *h, const struct key_spec 
     if (p->n_keys == 1)
         switch_fallback(p);
     k->probe_ms = k->state == KEY_IS_READY ? now_ms : k->probe_ms;
-    key_enter(p, k);
+    if (!p->loading) // all of them enter with keypool_load_end()
+        key_enter(p, k);
 }
 
 enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t now_ms,
@@ -449,43 +445,6 @@ enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t no
     }
     pthread_mutex_unlock(&p->mutex);
     return e;
-}
-
-/* ---- hosts after a restart ---- */
-
-/* How often a cooling that lasts `ms` was doubled, with the next time counted. */
-static uint32_t doublings_of(uint64_t ms)
-{
-    uint32_t n = 1;
-    while (keypool_doubled(FAILURE_COOL_MS, n, FAILURE_COOL_MAX_MS) <= ms &&
-           keypool_doubled(FAILURE_COOL_MS, n, FAILURE_COOL_MAX_MS) < FAILURE_COOL_MAX_MS)
-        n++;
-    return n;
-}
-
-static void restore_host(struct keypool *p, struct host *h, const struct key_move *move,
-                         uint64_t now_ms)
-{
-    bool sane = move->cause == CAUSE_CONNECT || move->cause == CAUSE_HOST;
-    h->cooling = true;
-    h->cause = (uint8_t)(sane ? move->cause : CAUSE_BRAKE);
-    h->until_ms = restore_deadline(p, move->until_ms, FAILURE_COOL_MAX_MS, now_ms);
-    h->since_ms = move->at_ms;
-    h->failed_last = true;
-    if (move->until_ms > move->at_ms)
-        h->doublings = doublings_of((uint64_t)(move->until_ms - move->at_ms));
-    text_set(&h->reason, move->reason, KEYPOOL_ERROR_BYTES);
-    pool_changed(p);
-}
-
-void keypool_restore_host(struct keypool *p, const struct key_move *move, uint64_t now_ms)
-{
-    pthread_mutex_lock(&p->mutex);
-    struct host *h = find_host(p, move->host, hash_text(p, move->host));
-    bool fresh = move->until_ms + (int64_t)FAILURE_COOL_MAX_MS > wall_of(p, now_ms);
-    if (h != NULL && move->to == KEY_IS_COOLING && fresh)
-        restore_host(p, h, move, now_ms);
-    pthread_mutex_unlock(&p->mutex);
 }
 
 /* ---- removing ---- */

@@ -3,6 +3,7 @@
  *
  * keypool.c        the mutex, settings, and what people do to keys
  * keypool_keys.c   keys, hosts and accounts come and go; the tables that find them
+ * keypool_load.c   many keys at once, and what was stored of hosts
  * keypool_states.c the one function that moves a key, the one that moves a host, time
  * keypool_models.c which models a host has, and which keys a model refuses
  * keypool_choice.c which key a request gets
@@ -274,6 +275,7 @@ struct keypool {
     uint32_t n_lists; // hosts whose models are known
 
     uint32_t fallback; // slot; NO_SLOT: none
+    bool loading;      // keys take places in their order, and are in no set yet
 
     uint64_t probe_interval_ms;
     uint64_t next_round_ms;
@@ -319,6 +321,9 @@ uint32_t key_slot_of_id(const struct keypool *p, uint64_t id);
 
 /* The host with this base URL, made if there is none; NULL: it is no URL. */
 struct host *host_get(struct keypool *p, str base_url);
+
+/* The host with this base URL; NULL: there is none. */
+struct host *host_find(const struct keypool *p, str base_url);
 
 /* A key in a slot and at a place of `h`; in no set. */
 struct key *key_new(struct keypool *p, struct host *h, str secret);
@@ -429,6 +434,12 @@ void models_forget_key(struct keypool *p, struct key *k, bool answered);
 
 /* Forgets all refusals and answers. */
 void models_forget_all(struct keypool *p);
+
+/* ---- keypool_load.c ---- */
+
+/* What is left of a deadline of the wall clock, at most `max_ms`: the clock may have been wrong. */
+uint64_t keypool_deadline(const struct keypool *p, int64_t wall_ms, uint64_t max_ms,
+                          uint64_t now_ms);
 
 /* ---- keypool_choice.c ---- */
 

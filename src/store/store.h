@@ -84,6 +84,9 @@ void store_stop(struct store *s);
 
 /* ---- keys ---- */
 
+/* How many there are. */
+MUST_CHECK enum err store_count_keys(struct store *s, uint64_t *ret, struct err_info *info);
+
 /* Reads all keys, oldest first; strings live until `fn` returns. */
 MUST_CHECK enum err store_read_keys(struct store *s,
                                     void (*fn)(void *arg, const struct key_spec *key), void *arg,

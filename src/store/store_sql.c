@@ -9,7 +9,7 @@ static const char *const SQL[SQL_STATEMENTS] = {
                        "('import_count', ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
     [SQL_ADD_KEY] = "INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_READ_KEYS] = "SELECT k.id, secret, base_url, name, old_id, added_ms, enabled, "
-                      "coalesce(state, 0), cause, source, until_ms, doublings, last_check_ms, "
+                      "state, cause, source, until_ms, doublings, last_check_ms, "
                       "last_used_ms, requests, failures, tokens, last_error, account, worked, "
                       "reason, since_ms FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
     [SQL_READ_BATCH] = "SELECT id FROM keys WHERE id >= ?1 AND batch = ?1 ORDER BY id",
