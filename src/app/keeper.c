@@ -32,6 +32,12 @@ static void load_host(void *arg, const struct key_move *move)
     keypool_restore_host(l->keeper->pool, move, l->now_ms);
 }
 
+static void load_refusal(void *arg, const struct key_refusal *refusal)
+{
+    const struct loading *l = arg;
+    keypool_restore_refusal(l->keeper->pool, refusal, l->now_ms);
+}
+
 static enum err load_keys(struct keeper *k, struct err_info *info)
 {
     struct loading l = {.keeper = k, .now_ms = clock_mono_ms()};
@@ -44,6 +50,8 @@ static enum err load_keys(struct keeper *k, struct err_info *info)
     keypool_load_end(k->pool);
     if (e == ERR_OK)
         e = store_read_last_host_moves(k->store, load_host, &l, info);
+    if (e == ERR_OK)
+        e = store_read_refusals(k->store, load_refusal, &l, info);
     if (e == ERR_OK && l.refused > 0)
         e = err_set(info, ERR_SYNTAX,
                     "%zu keys in '%s' are not keys, or are there twice: put a backup in its place",
@@ -62,6 +70,10 @@ enum err keeper_open(const struct config *config, struct keeper **ret, struct er
     list_init(&k->taken);
     k->flushes = xmalloc(KEEPER_FLUSH_MAX * sizeof(*k->flushes));
     arena_init(&k->texts, (size_t)KEEPER_FLUSH_MAX * 2 * 1024);
+    struct keeper_refusals *r = &k->refusals;
+    r->ids = xmalloc(KEEPER_REFUSED_MAX * sizeof(*r->ids));
+    r->rows = xmalloc((size_t)KEEPER_REFUSED_MAX * KEYPOOL_REFUSALS_KEPT * sizeof(*r->rows));
+    arena_init(&r->texts, (size_t)KEEPER_REFUSED_MAX * KEYPOOL_REFUSALS_KEPT * 1024);
     k->pool = keypool_new(&options);
     // A file that grows beyond RLIMIT_FSIZE is to be an error of the write, not our end.
     signal(SIGXFSZ, SIG_IGN);
@@ -105,6 +117,9 @@ void keeper_close(struct keeper *k)
     keeper_drop_moves(k);
     keypool_free(k->pool);
     arena_release(&k->texts);
+    arena_release(&k->refusals.texts);
+    free(k->refusals.ids);
+    free(k->refusals.rows);
     free(k->flushes);
     pthread_mutex_destroy(&k->mutex);
     free(k);

@@ -84,6 +84,7 @@ struct keypool *keypool_new(const struct keypool_options *options)
     p->fallback = NO_SLOT;
     crypto_random(p->hash_key, sizeof(p->hash_key));
     ready_set_init(&p->changed);
+    ready_set_init(&p->refused);
     // It is held for some hundred nanoseconds: to spin a little is cheaper than to sleep.
     pthread_mutexattr_init(&attr);
     pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);

@@ -38,6 +38,7 @@ enum {
     KEYPOOL_REFUSALS_MAX = 64,    // keys that one request may be refused by
     KEYPOOL_TRIES_MAX = 256,      // keys that one search hands out, whatever becomes of them
     KEYPOOL_MODEL_SETS_MAX = 256, // (host, model) pairs with a ready set of their own
+    KEYPOOL_REFUSALS_KEPT = 16,   // of one key, over a restart
     KEYPOOL_ERROR_BYTES = 512,    // kept of the last error's text
     KEYPOOL_NAME_BYTES = 256,
     KEYPOOL_SECRET_BYTES = 512,
@@ -162,6 +163,18 @@ void keypool_load_end(struct keypool *p);
  * time is not long over. Nobody is told.
  */
 void keypool_restore_host(struct keypool *p, const struct key_move *move, uint64_t now_ms);
+
+/* A model that a key may not use for a while; stored too. */
+struct key_refusal {
+    uint64_t key_id;
+    str model;
+    int64_t until_ms; // wall clock; when it is over, it still counts for the next one's length
+    uint32_t doublings;
+    bool signin; // the server wants a login
+};
+
+/* Puts back a refusal of a key that is there, unless it is long over. */
+void keypool_restore_refusal(struct keypool *p, const struct key_refusal *stored, uint64_t now_ms);
 
 /* The id of the key with this identity; 0: none. */
 uint64_t keypool_find(struct keypool *p, str base_url, str secret);
@@ -348,6 +361,17 @@ bool keypool_look(struct keypool *p, uint64_t id, uint64_t now_ms, key_view_fn *
  * flushed. Returns the number of calls.
  */
 size_t keypool_flush(struct keypool *p, size_t max, uint64_t now_ms, key_view_fn *fn, void *arg);
+
+/* All that is to be stored of a key's refusals now; strings live until the callback returns. */
+typedef void key_refusals_fn(void *arg, uint64_t key_id, const struct key_refusal *refusals,
+                             size_t n);
+
+/*
+ * Calls `fn` for at most `max` keys whose refusals changed since they were flushed last. With
+ * `*ret_forgotten` those of all keys were forgotten before. Returns the number of calls.
+ */
+size_t keypool_flush_refusals(struct keypool *p, size_t max, bool *ret_forgotten,
+                              key_refusals_fn *fn, void *arg);
 
 struct host_view {
     uint32_t host; // stays the same while the process lives

@@ -150,6 +150,7 @@ static uint32_t take_slot(struct keypool *p)
         p->chunks = xrealloc(p->chunks, (p->n_chunks + 1) * sizeof(struct key *));
         p->chunks[p->n_chunks++] = xcalloc_aligned(KEY_LINE_BYTES, CHUNK_KEYS * sizeof(struct key));
         ready_set_reserve(&p->changed, p->n_chunks * CHUNK_KEYS);
+        ready_set_reserve(&p->refused, p->n_chunks * CHUNK_KEYS);
     }
     return p->n_slots++;
 }
@@ -456,6 +457,7 @@ static void remove_locked(struct keypool *p, struct key *k)
     key_leave_host(p, k);
     key_leave_account(p, k);
     ready_set_remove(&p->changed, k->slot);
+    ready_set_remove(&p->refused, k->slot);
     p->requests -= k->requests;
     p->tokens -= k->tokens;
     p->n_keys--;
@@ -503,4 +505,5 @@ void keypool_free_tables(struct keypool *p)
     slot_table_release(&p->by_account);
     slot_table_release(&p->by_model);
     ready_set_release(&p->changed);
+    ready_set_release(&p->refused);
 }

@@ -204,6 +204,7 @@ struct refusal {
 /* What is known of a (host, model): who refused, who answered. */
 struct model_set {
     uint64_t hash; // of the model's name
+    str name;      // in the form that is hashed
     uint32_t host;
     uint64_t used; // the pool's tick of the last use
     bool own;      // a refusal came: the two ready sets below are kept
@@ -250,6 +251,8 @@ struct keypool {
     uint64_t requests; // sums over the keys
     uint64_t tokens;
     struct ready_set changed; // slots that have to be stored
+    struct ready_set refused; // slots whose refusals have to be stored
+    bool refusals_forgotten;  // and before them, that all were forgotten
 
     struct host **hosts;
     uint32_t n_hosts;
@@ -414,8 +417,15 @@ struct model_set *model_set_find(const struct keypool *p, const struct host *h, 
 /* Notes that the key has answered the model: what was refused before is forgotten. */
 void model_answered(struct keypool *p, struct key *k, const struct lease *lease, str model);
 
+/* A model as a request names it. */
+struct asked_model {
+    uint64_t hash; // 0: none
+    str name;
+};
+
 /* Notes that the key may not use the model. */
-void model_refused(struct keypool *p, struct key *k, uint64_t hash, bool signin, uint64_t now_ms);
+void model_refused(struct keypool *p, struct key *k, struct asked_model asked, bool signin,
+                   uint64_t now_ms);
 
 /* The refusal of the key that holds; NULL: none. */
 const struct refusal *model_refusal(const struct model_set *m, const struct key *k);
