@@ -243,6 +243,11 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
     }
 }
 
+static void on_host_gone(void *arg, uint32_t host)
+{
+    catalog_forget_host(arg, host);
+}
+
 /*
  * Opens the store, with what the older program left there, and what lives on it; `notes` are for
  * the banner.
@@ -251,6 +256,8 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
 {
     const struct config *config = c->snapshot->config;
     enum err e = keeper_open(config, &c->program.keeper, info);
+    if (e == ERR_OK)
+        keeper_on_host_gone(c->program.keeper, on_host_gone, c->program.catalog);
     if (e == ERR_OK)
         e = intake_first_start(c->program.keeper, config, notes, info);
     if (e == ERR_OK)

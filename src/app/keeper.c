@@ -38,6 +38,14 @@ static void load_refusal(void *arg, const struct key_refusal *refusal)
     keypool_restore_refusal(l->keeper->pool, refusal, l->now_ms);
 }
 
+/* Under the pool's mutex. */
+static void on_host_gone(void *arg, uint32_t host)
+{
+    const struct keeper *k = arg;
+    if (k->on_host_gone != NULL)
+        k->on_host_gone(k->on_host_gone_arg, host);
+}
+
 static enum err load_keys(struct keeper *k, struct err_info *info)
 {
     struct loading l = {.keeper = k, .now_ms = clock_mono_ms()};
@@ -62,7 +70,8 @@ static enum err load_keys(struct keeper *k, struct err_info *info)
 enum err keeper_open(const struct config *config, struct keeper **ret, struct err_info *info)
 {
     struct keeper *k = xcalloc(1, sizeof(*k));
-    struct keypool_options options = {.on_move = keeper_on_move, .arg = k};
+    struct keypool_options options = {
+        .on_move = keeper_on_move, .on_host_gone = on_host_gone, .arg = k};
     struct store_options store = {.dir = config->data_dir, .key_file = config->key_file};
     crypto_random(&options.seed, sizeof(options.seed));
     pthread_mutex_init(&k->mutex, NULL);
@@ -129,6 +138,12 @@ void keeper_on_second(struct keeper *k, keeper_second_fn *fn, void *arg)
 {
     k->on_second = fn;
     k->on_second_arg = arg;
+}
+
+void keeper_on_host_gone(struct keeper *k, keeper_host_gone_fn *fn, void *arg)
+{
+    k->on_host_gone = fn;
+    k->on_host_gone_arg = arg;
 }
 
 str keeper_trouble(const struct keeper *k)

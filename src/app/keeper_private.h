@@ -43,6 +43,10 @@ struct keeper {
     keeper_second_fn *on_second;
     void *on_second_arg;
 
+    // read-only once started
+    keeper_host_gone_fn *on_host_gone;
+    void *on_host_gone_arg;
+
     // under the mutex
     pthread_mutex_t mutex;
     struct list moves;

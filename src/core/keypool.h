@@ -124,6 +124,7 @@ struct key_move {
 struct keypool_options {
     uint64_t seed; // of jitter and of the places keys take; 0 in tests for a fixed one
     void (*on_move)(void *arg, const struct key_move *move); // NULL: nobody is told
+    void (*on_host_gone)(void *arg, uint32_t host); // the number will be another host's; or NULL
     void *arg;
 };
 
@@ -374,7 +375,7 @@ size_t keypool_flush_refusals(struct keypool *p, size_t max, bool *ret_forgotten
                               key_refusals_fn *fn, void *arg);
 
 struct host_view {
-    uint32_t host; // stays the same while the process lives
+    uint32_t host; // stays the same while it has keys, and for a minute longer
     str base_url;
     bool fallback;
     bool keyed;                    // at least one of its keys has a secret
@@ -391,8 +392,11 @@ struct host_view {
 uint32_t keypool_walk_hosts(struct keypool *p, uint32_t from, size_t max, uint64_t now_ms,
                             void (*fn)(void *arg, const struct host_view *view), void *arg);
 
-/* Appends the base URL of a host, also of one that has no key any more; of none nothing. */
-void keypool_put_host(struct keypool *p, uint32_t host, struct buf *out);
+/*
+ * Appends the base URL that the host with this number had at `at_ms` (wall clock), also if it has
+ * no key any more; nothing where that is not known.
+ */
+void keypool_put_host(struct keypool *p, uint32_t host, int64_t at_ms, struct buf *out);
 
 /* "sk-a…wxyz" of a secret with 20 bytes or more; all hidden of a shorter one. */
 str key_mask(str secret, char out[KEYPOOL_MASK_BYTES]);

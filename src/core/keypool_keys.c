@@ -44,6 +44,7 @@ static struct host *host_new(str base_url)
         return NULL;
     }
     h->active_at = NO_SLOT;
+    list_init(&h->empty_link);
     ready_set_init(&h->ready);
     heap_init(&h->failed);
     heap_init(&h->limited);
@@ -55,25 +56,6 @@ static struct host *host_new(str base_url)
 struct host *host_find(const struct keypool *p, str base_url)
 {
     return find_host(p, base_url, hash_text(p, base_url));
-}
-
-struct host *host_get(struct keypool *p, str base_url)
-{
-    uint64_t hash = hash_text(p, base_url);
-    struct host *h = find_host(p, base_url, hash);
-    if (h != NULL)
-        return h;
-    h = base_url.len <= BASE_URL_BYTES ? host_new(base_url) : NULL;
-    if (h == NULL)
-        return NULL;
-    if (p->n_hosts == p->cap_hosts) {
-        p->cap_hosts = p->cap_hosts > 0 ? 2 * p->cap_hosts : 16;
-        p->hosts = xrealloc(p->hosts, p->cap_hosts * sizeof(struct host *));
-    }
-    h->index = p->n_hosts++;
-    p->hosts[h->index] = h;
-    slot_table_insert(&p->by_url, hash, h->index);
-    return h;
 }
 
 static void host_free(struct host *h)
@@ -88,6 +70,56 @@ static void host_free(struct host *h)
     free(h->models);
     arena_release(&h->arena);
     free(h);
+}
+
+/* Takes a host without keys out of the pool; what is known under its number ends with it. */
+static void retire(struct keypool *p, struct host *h)
+{
+    models_forget_host(p, h);
+    list_remove(&h->empty_link);
+    slot_table_remove(&p->by_url, hash_text(p, h->base_url), h->index);
+    if (p->options.on_host_gone != NULL)
+        p->options.on_host_gone(p->options.arg, h->index);
+    host_free(h);
+}
+
+/* The number of a host that nobody needs any more, which is gone then, or else the next one. */
+static uint32_t take_host_number(struct keypool *p, uint64_t now_ms)
+{
+    for (struct list *l = p->empty_hosts.next; l != &p->empty_hosts; l = l->next) {
+        struct host *h = list_entry(l, struct host, empty_link);
+        if (now_ms < h->empty_ms + EMPTY_HOST_MS)
+            break;         // and those behind it even more so
+        if (h->n_gone > 0) // a request still has its address
+            continue;
+        uint32_t index = h->index;
+        retire(p, h);
+        return index;
+    }
+    if (p->n_hosts == p->cap_hosts) {
+        p->cap_hosts = p->cap_hosts > 0 ? 2 * p->cap_hosts : 16;
+        p->hosts = xrealloc(p->hosts, p->cap_hosts * sizeof(struct host *));
+    }
+    return p->n_hosts++;
+}
+
+struct host *host_get(struct keypool *p, str base_url, uint64_t now_ms)
+{
+    uint64_t hash = hash_text(p, base_url);
+    struct host *h = find_host(p, base_url, hash);
+    if (h != NULL)
+        return h;
+    h = base_url.len <= BASE_URL_BYTES ? host_new(base_url) : NULL;
+    if (h == NULL)
+        return NULL;
+    uint32_t n_before = p->n_hosts;
+    h->index = take_host_number(p, now_ms);
+    h->born_ms = p->n_hosts == n_before ? wall_of(p, now_ms) : 0;
+    h->empty_ms = now_ms;
+    list_append(&p->empty_hosts, &h->empty_link); // until its first key takes a place
+    p->hosts[h->index] = h;
+    slot_table_insert(&p->by_url, hash, h->index);
+    return h;
 }
 
 /* ---- places ---- */
@@ -112,6 +144,7 @@ static void take_place(struct keypool *p, struct host *h, struct key *k)
         h->cap_places = h->cap_places > 0 ? 2 * h->cap_places : 8;
         h->slots = xrealloc(h->slots, h->cap_places * sizeof(*h->slots));
     }
+    list_remove(&h->empty_link);
     uint32_t end = h->n_places++;
     uint32_t place = p->loading ? end : (uint32_t)keypool_random(p, h->n_places);
     ready_set_reserve(&h->ready, h->n_places);
@@ -121,7 +154,7 @@ static void take_place(struct keypool *p, struct host *h, struct key *k)
     k->place = place;
 }
 
-void key_leave_host(struct keypool *p, struct key *k)
+void key_leave_host(struct keypool *p, struct key *k, uint64_t now_ms)
 {
     struct host *h = host_of(p, k);
     models_forget_key(p, k, true);
@@ -129,6 +162,11 @@ void key_leave_host(struct keypool *p, struct key *k)
     if (k->place != end)
         move_place(p, h, end, k->place);
     h->n_keyed -= k->secret.len > 0;
+    h->n_gone++; // until key_free_slot()
+    if (h->n_places > 0)
+        return;
+    h->empty_ms = now_ms;
+    list_append(&p->empty_hosts, &h->empty_link);
 }
 
 /* ---- slots ---- */
@@ -194,6 +232,7 @@ static void free_texts(struct key *k)
 void key_free_slot(struct keypool *p, struct key *k)
 {
     free_texts(k);
+    host_of(p, k)->n_gone--;
     k->used = false;
     free_slot_number(p, k->slot);
 }
@@ -433,7 +472,7 @@ enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t no
         return ERR_RANGE;
     assert(spec->id > 0);
     pthread_mutex_lock(&p->mutex);
-    struct host *h = p->n_keys < KEYPOOL_KEYS_MAX ? host_get(p, spec->base_url) : NULL;
+    struct host *h = p->n_keys < KEYPOOL_KEYS_MAX ? host_get(p, spec->base_url, now_ms) : NULL;
     uint64_t id = h != NULL ? find_identity(p, h, spec->secret) : 0;
     if (h == NULL) {
         e = p->n_keys < KEYPOOL_KEYS_MAX ? ERR_SYNTAX : ERR_TOO_LARGE;
@@ -450,11 +489,11 @@ enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t no
 
 /* ---- removing ---- */
 
-static void remove_locked(struct keypool *p, struct key *k)
+static void remove_locked(struct keypool *p, struct key *k, uint64_t now_ms)
 {
     key_leave(p, k);
     take_from_tables(p, k);
-    key_leave_host(p, k);
+    key_leave_host(p, k, now_ms);
     key_leave_account(p, k);
     ready_set_remove(&p->changed, k->slot);
     ready_set_remove(&p->refused, k->slot);
@@ -470,11 +509,10 @@ static void remove_locked(struct keypool *p, struct key *k)
 
 bool keypool_remove(struct keypool *p, uint64_t id, uint64_t now_ms)
 {
-    (void)now_ms;
     pthread_mutex_lock(&p->mutex);
     uint32_t slot = key_slot_of_id(p, id);
     if (slot != NO_SLOT)
-        remove_locked(p, key_at(p, slot));
+        remove_locked(p, key_at(p, slot), now_ms);
     pthread_mutex_unlock(&p->mutex);
     return slot != NO_SLOT;
 }

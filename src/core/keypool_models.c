@@ -399,6 +399,16 @@ void models_forget_key(struct keypool *p, struct key *k, bool answered)
     }
 }
 
+void models_forget_host(struct keypool *p, struct host *h)
+{
+    for (uint32_t i = 0; h->n_sets > 0; i++) {
+        if (p->sets[i] != NULL && p->sets[i]->host == h->index)
+            set_free(p, i);
+    }
+    p->n_lists -= h->models_known;
+    h->models_known = false;
+}
+
 void models_forget_all(struct keypool *p)
 {
     p->refusals_forgotten = true;

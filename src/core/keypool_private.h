@@ -63,6 +63,7 @@ enum {
     EXPIRE_AT_ONCE = 16, // coolings that end on a request's time
     EXPIRE_STEP = 512,   // or on a timer's
     RESET_STEP = 256,
+    EMPTY_HOST_MS = 60000, // a host without keys is kept, lest its number mean two hosts at once
     CHUNK_KEYS = 512,
     KEY_LINE_BYTES = 64,
     MODEL_NAME_BYTES = 256,
@@ -145,7 +146,11 @@ struct verdict_note {
 };
 
 struct host {
-    uint32_t index; // for ever
+    uint32_t index;         // while it lives
+    int64_t born_ms;        // wall: when it got a number that was another one's; or 0
+    uint64_t empty_ms;      // since then it has no key
+    struct list empty_link; // in the pool's list then
+    uint32_t n_gone;        // keys that were removed, and are leased
     str base_url;
     struct arena arena; // of url
     struct url url;
@@ -255,6 +260,7 @@ struct keypool {
     bool refusals_forgotten;  // and before them, that all were forgotten
 
     struct host **hosts;
+    struct list empty_hosts; // struct host.empty_link, of those without keys, oldest first
     uint32_t n_hosts;
     uint32_t cap_hosts;
     struct host **active;
@@ -323,7 +329,7 @@ void text_free(str *owned);
 uint32_t key_slot_of_id(const struct keypool *p, uint64_t id);
 
 /* The host with this base URL, made if there is none; NULL: it is no URL. */
-struct host *host_get(struct keypool *p, str base_url);
+struct host *host_get(struct keypool *p, str base_url, uint64_t now_ms);
 
 /* The host with this base URL; NULL: there is none. */
 struct host *host_find(const struct keypool *p, str base_url);
@@ -335,7 +341,7 @@ struct key *key_new(struct keypool *p, struct host *h, str secret);
 void key_free_slot(struct keypool *p, struct key *k);
 
 /* Takes a removed key out of its host. */
-void key_leave_host(struct keypool *p, struct key *k);
+void key_leave_host(struct keypool *p, struct key *k, uint64_t now_ms);
 
 void key_set_account(struct keypool *p, struct key *k, str name);
 void key_leave_account(struct keypool *p, struct key *k);
@@ -441,6 +447,9 @@ void models_key_place(struct keypool *p, struct host *h, uint32_t from, uint32_t
 
 /* Forgets what models refused the key; with `answered`, also what it answered. */
 void models_forget_key(struct keypool *p, struct key *k, bool answered);
+
+/* Forgets all that is known of a host's models. */
+void models_forget_host(struct keypool *p, struct host *h);
 
 /* Forgets all refusals and answers. */
 void models_forget_all(struct keypool *p);
