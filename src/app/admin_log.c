@@ -38,7 +38,8 @@ static str part(const struct names *n, size_t from, size_t to)
 }
 
 /* Finds the names; to be released by buf_release(&n->room). */
-static void names_init(struct names *n, struct keypool *pool, uint64_t key_id, uint32_t host)
+static void names_init(struct names *n, struct keypool *pool, uint64_t key_id, uint32_t host,
+                       int64_t at_ms)
 {
     *n = (struct names){.id_at = 0};
     buf_init(&n->room, NAMES_BYTES);
@@ -48,7 +49,7 @@ static void names_init(struct names *n, struct keypool *pool, uint64_t key_id, u
     }
     n->url_at = n->room.len;
     if (host != REQLOG_NO_HOST)
-        keypool_put_host(pool, host, &n->room);
+        keypool_put_host(pool, host, at_ms, &n->room);
     n->host_at = n->room.len;
     str base_url = part(n, n->url_at, n->host_at);
     if (base_url.len > 0) {
@@ -91,7 +92,7 @@ static void put_entry(const struct reqlog_entry *e, const struct names *n, struc
 void log_put_entry(struct keypool *pool, const struct reqlog_entry *e, struct buf *out)
 {
     struct names n;
-    names_init(&n, pool, e->key_id, e->host);
+    names_init(&n, pool, e->key_id, e->host, e->at_ms);
     put_entry(e, &n, out);
     buf_release(&n.room);
 }
@@ -146,7 +147,7 @@ static void put_matching(struct admin_work *w, const struct admin_log_query *q,
         struct names names;
         if (!matches(q, key_id, &entries[i]))
             continue;
-        names_init(&names, work_pool(w), entries[i].key_id, entries[i].host);
+        names_init(&names, work_pool(w), entries[i].key_id, entries[i].host, entries[i].at_ms);
         if (matches_names(q, &entries[i], &names)) {
             more = n == q->limit;
             if (!more) {
@@ -182,10 +183,10 @@ void admin_log_list(struct admin_call *c)
 
 /* ---- one request ---- */
 
-static void put_try(struct admin_work *w, const struct reqlog_try *try)
+static void put_try(struct admin_work *w, const struct reqlog_try *try, int64_t at_ms)
 {
     struct names n;
-    names_init(&n, work_pool(w), try->key_id, try->host);
+    names_init(&n, work_pool(w), try->key_id, try->host, at_ms);
     struct admin_log_try shown = {.key = n.key,
                                   .host = n.host,
                                   .status = try->status,
@@ -202,7 +203,7 @@ static void put_tries(struct admin_work *w, const struct reqlog_entry *e,
     for (size_t i = 0; i < failed->n; i++) {
         if (i > 0)
             buf_append_char(&w->out, ',');
-        put_try(w, &failed->items[i]);
+        put_try(w, &failed->items[i], e->at_ms);
     }
     if (e->last_verdict == NULL)
         return;
@@ -213,7 +214,7 @@ static void put_tries(struct admin_work *w, const struct reqlog_entry *e,
                               .verdict = e->last_verdict};
     if (failed->n > 0)
         buf_append_char(&w->out, ',');
-    put_try(w, &last);
+    put_try(w, &last, e->at_ms);
 }
 
 static void one(struct admin_work *w)

@@ -81,6 +81,14 @@ static void forget_locked(struct catalog *c)
     c->stale = false;
 }
 
+void catalog_forget_host(struct catalog *c, uint32_t host)
+{
+    pthread_mutex_lock(&c->lock);
+    if (host < c->n_hosts)
+        drop_host_locked(c, host);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void catalog_reset(struct catalog *c)
 {
     pthread_mutex_lock(&c->lock);

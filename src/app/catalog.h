@@ -80,6 +80,9 @@ int64_t catalog_host_count(struct catalog *c, uint32_t host);
 /* As catalog_claim() with CATALOG_CURRENT_MS, for the list of one host. */
 bool catalog_claim_host(struct catalog *c, uint32_t host, uint64_t now_ms);
 
+/* Drops what is known of a host: its number will be another's. */
+void catalog_forget_host(struct catalog *c, uint32_t host);
+
 /* Notes, in a round that began at `round_ms`, that the host is still one of ours. */
 void catalog_mark_host(struct catalog *c, uint32_t host, uint64_t round_ms);
 

@@ -1,5 +1,6 @@
 #include "app/control.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/admin.h"
@@ -23,8 +25,12 @@
 #include "base/xalloc.h"
 #include "net/budget.h"
 #include "net/listen.h"
+#include "net/tls.h"
 
 #define EXIT_START 1
+
+/* After so long the roots for TLS upstreams are read, unless one was connected to before. */
+#define WARM_AFTER_S 1
 
 /* Sent by the last worker to the main thread: all have ended. */
 #define SIGNAL_ENDED SIGUSR1
@@ -169,6 +175,7 @@ static void reload(struct control *c)
         log_error("reload_failed", LOG_STR("why", str_z(info.text)));
         return;
     }
+    tls_context_warm(next->client_tls);
     log_configure(next->config->log_level, next->config->log_format);
     admin_reload(c->program.admin, c->snapshot->config, next->config);
     follow_upstream(c, next);
@@ -197,13 +204,25 @@ static NORETURN void die_of(int sig)
     abort();
 }
 
+/* Waits for a signal; meanwhile, once, does what the first answers need not wait for. */
+static int next_signal(const struct control *c, const sigset_t *signals, bool *warm)
+{
+    const struct timespec wait = {.tv_sec = WARM_AFTER_S};
+    int sig = *warm ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &wait);
+    if (sig < 0 && errno == EAGAIN) {
+        tls_context_warm(c->snapshot->client_tls);
+        *warm = true;
+    }
+    return sig;
+}
+
 /* Waits until the workers have ended; 0, or the second signal that cuts them short. */
 static int wait_for_end(struct control *c, const sigset_t *signals)
 {
-    bool draining = false;
+    bool draining = false, warm = false;
     for (;;) {
-        int sig;
-        if (sigwait(signals, &sig) != 0)
+        int sig = next_signal(c, signals, &warm);
+        if (sig < 0)
             continue;
         if (sig == SIGNAL_ENDED)
             return 0;
@@ -224,6 +243,11 @@ static int wait_for_end(struct control *c, const sigset_t *signals)
     }
 }
 
+static void on_host_gone(void *arg, uint32_t host)
+{
+    catalog_forget_host(arg, host);
+}
+
 /*
  * Opens the store, with what the older program left there, and what lives on it; `notes` are for
  * the banner.
@@ -232,6 +256,8 @@ static enum err open_keeper(struct control *c, struct buf *notes, struct err_inf
 {
     const struct config *config = c->snapshot->config;
     enum err e = keeper_open(config, &c->program.keeper, info);
+    if (e == ERR_OK)
+        keeper_on_host_gone(c->program.keeper, on_host_gone, c->program.catalog);
     if (e == ERR_OK)
         e = intake_first_start(c->program.keeper, config, notes, info);
     if (e == ERR_OK)

@@ -4,13 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
 #define NICENESS 10 // a tenth of a core's share beside a worker that is busy
+
+/* So long the first hash waits for who wants it: on one core it would delay the first answers. */
+#define START_WAIT_MS 1000
 
 struct job {
     struct list link;
@@ -29,8 +34,9 @@ struct hasher {
     // under lock
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct list jobs; // struct job.link, oldest first
-    size_t n_checks;  // among them
+    struct list jobs;  // struct job.link, oldest first
+    size_t n_checks;   // among them
+    uint64_t start_ms; // before this a password is hashed for a check alone
     bool stop;
 };
 
@@ -57,13 +63,34 @@ static void run(struct hasher *h, struct job *job)
                                                        "log in before the next reload")));
 }
 
+static struct timespec timespec_of(uint64_t mono_ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(mono_ms / 1000),
+                             .tv_nsec = (long)(mono_ms % 1000) * 1000000};
+}
+
+/* Waits until something may have changed. */
+static void wait_locked(struct hasher *h)
+{
+    struct timespec start = timespec_of(h->start_ms);
+    if (list_empty(&h->jobs))
+        pthread_cond_wait(&h->wake, &h->lock);
+    else
+        pthread_cond_timedwait(&h->wake, &h->lock, &start);
+}
+
+static bool is_time_locked(const struct hasher *h)
+{
+    return !list_empty(&h->jobs) && (h->n_checks > 0 || clock_mono_ms() >= h->start_ms);
+}
+
 /* Waits for the next job; NULL: the end. */
 static struct job *next_job(struct hasher *h)
 {
     struct job *job = NULL;
     pthread_mutex_lock(&h->lock);
-    while (list_empty(&h->jobs) && !h->stop)
-        pthread_cond_wait(&h->wake, &h->lock);
+    while (!is_time_locked(h) && !h->stop)
+        wait_locked(h);
     if (!h->stop) {
         job = list_entry(h->jobs.next, struct job, link);
         list_remove(&job->link);
@@ -89,7 +116,12 @@ enum err hasher_new(struct hasher **ret, struct err_info *info)
 {
     struct hasher *h = xcalloc(1, sizeof(*h));
     pthread_mutex_init(&h->lock, NULL);
-    pthread_cond_init(&h->wake, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    h->start_ms = clock_mono_ms() + START_WAIT_MS;
     list_init(&h->jobs);
     int rc = pthread_create(&h->thread, NULL, hasher_main, h);
     if (rc != 0) {

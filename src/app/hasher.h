@@ -28,7 +28,10 @@ MUST_CHECK enum err hasher_new(struct hasher **ret, struct err_info *info);
 /* Ends the thread; checks that wait come out as wrong. Accepts NULL. */
 void hasher_free(struct hasher *h);
 
-/* Makes `digest` the password for all checks that are asked for from now on. */
+/*
+ * Makes `digest` the password for all checks that are asked for from now on. In the first second
+ * it is hashed with the first check alone, so that a start costs no hash.
+ */
 void hasher_set_password(struct hasher *h, const unsigned char digest[CRYPTO_DIGEST_BYTES]);
 
 /* Checks a password by its digest. False, and `done` is never called: too many wait. */

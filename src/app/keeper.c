@@ -32,13 +32,34 @@ static void load_host(void *arg, const struct key_move *move)
     keypool_restore_host(l->keeper->pool, move, l->now_ms);
 }
 
+static void load_refusal(void *arg, const struct key_refusal *refusal)
+{
+    const struct loading *l = arg;
+    keypool_restore_refusal(l->keeper->pool, refusal, l->now_ms);
+}
+
+/* Under the pool's mutex. */
+static void on_host_gone(void *arg, uint32_t host)
+{
+    const struct keeper *k = arg;
+    if (k->on_host_gone != NULL)
+        k->on_host_gone(k->on_host_gone_arg, host);
+}
+
 static enum err load_keys(struct keeper *k, struct err_info *info)
 {
     struct loading l = {.keeper = k, .now_ms = clock_mono_ms()};
     keypool_set_clock(k->pool, l.now_ms, clock_wall_ms());
-    enum err e = store_read_keys(k->store, load_key, &l, info);
+    uint64_t n = 0;
+    enum err e = store_count_keys(k->store, &n, info);
+    keypool_load_begin(k->pool, n);
+    if (e == ERR_OK)
+        e = store_read_keys(k->store, load_key, &l, info);
+    keypool_load_end(k->pool);
     if (e == ERR_OK)
         e = store_read_last_host_moves(k->store, load_host, &l, info);
+    if (e == ERR_OK)
+        e = store_read_refusals(k->store, load_refusal, &l, info);
     if (e == ERR_OK && l.refused > 0)
         e = err_set(info, ERR_SYNTAX,
                     "%zu keys in '%s' are not keys, or are there twice: put a backup in its place",
@@ -49,7 +70,8 @@ static enum err load_keys(struct keeper *k, struct err_info *info)
 enum err keeper_open(const struct config *config, struct keeper **ret, struct err_info *info)
 {
     struct keeper *k = xcalloc(1, sizeof(*k));
-    struct keypool_options options = {.on_move = keeper_on_move, .arg = k};
+    struct keypool_options options = {
+        .on_move = keeper_on_move, .on_host_gone = on_host_gone, .arg = k};
     struct store_options store = {.dir = config->data_dir, .key_file = config->key_file};
     crypto_random(&options.seed, sizeof(options.seed));
     pthread_mutex_init(&k->mutex, NULL);
@@ -57,6 +79,10 @@ enum err keeper_open(const struct config *config, struct keeper **ret, struct er
     list_init(&k->taken);
     k->flushes = xmalloc(KEEPER_FLUSH_MAX * sizeof(*k->flushes));
     arena_init(&k->texts, (size_t)KEEPER_FLUSH_MAX * 2 * 1024);
+    struct keeper_refusals *r = &k->refusals;
+    r->ids = xmalloc(KEEPER_REFUSED_MAX * sizeof(*r->ids));
+    r->rows = xmalloc((size_t)KEEPER_REFUSED_MAX * KEYPOOL_REFUSALS_KEPT * sizeof(*r->rows));
+    arena_init(&r->texts, (size_t)KEEPER_REFUSED_MAX * KEYPOOL_REFUSALS_KEPT * 1024);
     k->pool = keypool_new(&options);
     // A file that grows beyond RLIMIT_FSIZE is to be an error of the write, not our end.
     signal(SIGXFSZ, SIG_IGN);
@@ -100,6 +126,9 @@ void keeper_close(struct keeper *k)
     keeper_drop_moves(k);
     keypool_free(k->pool);
     arena_release(&k->texts);
+    arena_release(&k->refusals.texts);
+    free(k->refusals.ids);
+    free(k->refusals.rows);
     free(k->flushes);
     pthread_mutex_destroy(&k->mutex);
     free(k);
@@ -109,6 +138,12 @@ void keeper_on_second(struct keeper *k, keeper_second_fn *fn, void *arg)
 {
     k->on_second = fn;
     k->on_second_arg = arg;
+}
+
+void keeper_on_host_gone(struct keeper *k, keeper_host_gone_fn *fn, void *arg)
+{
+    k->on_host_gone = fn;
+    k->on_host_gone_arg = arg;
 }
 
 str keeper_trouble(const struct keeper *k)

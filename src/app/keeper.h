@@ -47,6 +47,13 @@ MUST_CHECK enum err keeper_start(struct keeper *k, struct err_info *info);
 typedef enum err keeper_second_fn(void *arg, bool last, struct err_info *info);
 void keeper_on_second(struct keeper *k, keeper_second_fn *fn, void *arg);
 
+/*
+ * Has fn(arg, …) called when a host's number will be another one's; under the pool's mutex. Before
+ * keeper_start().
+ */
+typedef void keeper_host_gone_fn(void *arg, uint32_t host);
+void keeper_on_host_gone(struct keeper *k, keeper_host_gone_fn *fn, void *arg);
+
 /* Why nothing can be written now, in a job; empty: it can. */
 str keeper_trouble(const struct keeper *k);
 

@@ -183,6 +183,47 @@ static enum err write_lives(struct keeper *k, struct err_info *info)
     return e;
 }
 
+/* ---- refusals ---- */
+
+static void take_refusals(void *arg, uint64_t key_id, const struct key_refusal *refusals, size_t n)
+{
+    struct keeper_refusals *r = arg;
+    r->ids[r->n_ids++] = key_id;
+    for (size_t i = 0; i < n; i++) {
+        r->rows[r->n] = refusals[i];
+        r->rows[r->n++].model = arena_copy(&r->texts, refusals[i].model);
+    }
+}
+
+static enum err write_refusal_batch(struct keeper *k, struct err_info *info)
+{
+    struct keeper_refusals *r = &k->refusals;
+    if (r->n_ids == 0 && !r->forget)
+        return ERR_OK;
+    const struct store_refusals all = {r->forget, r->ids, r->n_ids, r->rows, r->n};
+    enum err e = store_write_refusals(k->store, &all, info);
+    if (e == ERR_OK) {
+        r->forget = false;
+        r->n_ids = 0;
+        r->n = 0;
+        arena_reset(&r->texts);
+    }
+    return e;
+}
+
+/* As write_lives(): a batch that could not be written is kept. */
+static enum err write_refusals(struct keeper *k, struct err_info *info)
+{
+    struct keeper_refusals *r = &k->refusals;
+    size_t n = KEEPER_REFUSED_MAX;
+    enum err e = write_refusal_batch(k, info);
+    while (e == ERR_OK && n == KEEPER_REFUSED_MAX) {
+        n = keypool_flush_refusals(k->pool, KEEPER_REFUSED_MAX, &r->forget, take_refusals, r);
+        e = write_refusal_batch(k, info);
+    }
+    return e;
+}
+
 /* What is to be done once a day. */
 static enum err do_daily(struct keeper *k, struct err_info *info)
 {
@@ -204,6 +245,8 @@ enum err keeper_flush(struct keeper *k, struct err_info *info)
 {
     take_moves(k);
     enum err e = write_lives(k, info);
+    if (e == ERR_OK)
+        e = write_refusals(k, info);
     return e == ERR_OK ? write_moves(k, info) : e;
 }
 

@@ -16,6 +16,16 @@ struct keeper_move {
     char text[];
 };
 
+/* Refusals of some keys that wait for the store. */
+struct keeper_refusals {
+    struct arena texts;
+    bool forget;
+    uint64_t *ids; // KEEPER_REFUSED_MAX of them
+    size_t n_ids;
+    struct key_refusal *rows; // KEYPOOL_REFUSALS_KEPT for each id
+    size_t n;
+};
+
 struct keeper {
     struct keypool *pool;
     struct store *store;
@@ -25,12 +35,17 @@ struct keeper {
     struct arena texts;          // of `flushes`
     size_t n_flushes;            // not yet written
     int64_t flush_day;           // of the counts in `flushes`
-    struct list taken;           // moves out of the queue: logged, not yet written
-    int64_t trimmed_day;         // on which old rows were removed last
-    uint64_t failed;             // ticks that could not write, in a row
-    struct err_info trouble;     // why, the last time
+    struct keeper_refusals refusals;
+    struct list taken;       // moves out of the queue: logged, not yet written
+    int64_t trimmed_day;     // on which old rows were removed last
+    uint64_t failed;         // ticks that could not write, in a row
+    struct err_info trouble; // why, the last time
     keeper_second_fn *on_second;
     void *on_second_arg;
+
+    // read-only once started
+    keeper_host_gone_fn *on_host_gone;
+    void *on_host_gone_arg;
 
     // under the mutex
     pthread_mutex_t mutex;
@@ -47,6 +62,9 @@ void keeper_tick(struct store *s, void *arg);
 
 void keeper_drop_moves(struct keeper *k);
 
-enum { KEEPER_FLUSH_MAX = 8192 }; // lives of one transaction
+enum {
+    KEEPER_FLUSH_MAX = 8192,  // lives of one transaction
+    KEEPER_REFUSED_MAX = 256, // keys whose refusals are of one transaction
+};
 
 #endif

@@ -24,7 +24,10 @@ void crypto_random_text(char *out, size_t n);
 
 #define CRYPTO_DIGEST_BYTES 32
 
-/* BLAKE2b-256 of `s`. */
+/*
+ * BLAKE2b-256 of `s`, under a key that crypto_init() drew: whether two texts are equal, for this
+ * process alone. Who finds a digest somewhere cannot try passwords against it.
+ */
 void crypto_digest(str s, unsigned char out[CRYPTO_DIGEST_BYTES]);
 
 /* Compares two hashes in time that does not depend on them. */

@@ -6,7 +6,7 @@
  * .env, which wins over the default; a value that is empty counts as not set. A reload makes a new
  * snapshot and leaves the old one to those who still hold it.
  *
- * Of secrets only digests are kept.
+ * Of secrets only digests are kept, under keys that are this process's own.
  *
  * Threads: any; a snapshot never changes, references are counted atomically.
  * Memory:  a snapshot copies what it needs; its strings live as long as it does and have a zero

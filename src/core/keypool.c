@@ -84,6 +84,8 @@ struct keypool *keypool_new(const struct keypool_options *options)
     p->fallback = NO_SLOT;
     crypto_random(p->hash_key, sizeof(p->hash_key));
     ready_set_init(&p->changed);
+    ready_set_init(&p->refused);
+    list_init(&p->empty_hosts);
     // It is held for some hundred nanoseconds: to spin a little is cheaper than to sleep.
     pthread_mutexattr_init(&attr);
     pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
@@ -111,14 +113,14 @@ void keypool_set_clock(struct keypool *p, uint64_t now_ms, int64_t wall_ms)
 
 /* ---- the key of an empty pool ---- */
 
-static void drop_fallback(struct keypool *p)
+static void drop_fallback(struct keypool *p, uint64_t now_ms)
 {
     if (p->fallback == NO_SLOT)
         return;
     struct key *k = key_at(p, p->fallback);
     p->fallback = NO_SLOT;
     key_leave(p, k);
-    key_leave_host(p, k);
+    key_leave_host(p, k, now_ms);
     k->gone = true;
     if (k->leases == 0)
         key_free_slot(p, k);
@@ -132,7 +134,6 @@ static str url_text(const struct url *url, struct arena *a)
 
 void keypool_set_fallback(struct keypool *p, const struct url *url, uint64_t now_ms)
 {
-    (void)now_ms;
     struct arena a;
     arena_init(&a, (size_t)64 << 10);
     pthread_mutex_lock(&p->mutex);
@@ -140,8 +141,8 @@ void keypool_set_fallback(struct keypool *p, const struct url *url, uint64_t now
     bool same =
         p->fallback != NO_SLOT && str_eq(host_of(p, key_at(p, p->fallback))->base_url, text);
     if (!same)
-        drop_fallback(p);
-    struct host *h = !same && text.len > 0 ? host_get(p, text) : NULL;
+        drop_fallback(p, now_ms);
+    struct host *h = !same && text.len > 0 ? host_get(p, text, now_ms) : NULL;
     if (h != NULL) {
         struct key *k = key_new(p, h, (str){NULL, 0});
         k->fallback = true;

@@ -38,6 +38,7 @@ enum {
     KEYPOOL_REFUSALS_MAX = 64,    // keys that one request may be refused by
     KEYPOOL_TRIES_MAX = 256,      // keys that one search hands out, whatever becomes of them
     KEYPOOL_MODEL_SETS_MAX = 256, // (host, model) pairs with a ready set of their own
+    KEYPOOL_REFUSALS_KEPT = 16,   // of one key, over a restart
     KEYPOOL_ERROR_BYTES = 512,    // kept of the last error's text
     KEYPOOL_NAME_BYTES = 256,
     KEYPOOL_SECRET_BYTES = 512,
@@ -123,6 +124,7 @@ struct key_move {
 struct keypool_options {
     uint64_t seed; // of jitter and of the places keys take; 0 in tests for a fixed one
     void (*on_move)(void *arg, const struct key_move *move); // NULL: nobody is told
+    void (*on_host_gone)(void *arg, uint32_t host); // the number will be another host's; or NULL
     void *arg;
 };
 
@@ -151,10 +153,29 @@ MUST_CHECK enum err keypool_add(struct keypool *p, const struct key_spec *spec, 
                                 uint64_t *ret_id);
 
 /*
+ * Around the calls of keypool_add() that fill an empty pool, with near `n` keys: the same comes of
+ * it, in half the time. Until the end no other function may be called.
+ */
+void keypool_load_begin(struct keypool *p, size_t n);
+void keypool_load_end(struct keypool *p);
+
+/*
  * Has a host that has keys cool as it did before a restart, if `move` is the last it made and its
  * time is not long over. Nobody is told.
  */
 void keypool_restore_host(struct keypool *p, const struct key_move *move, uint64_t now_ms);
+
+/* A model that a key may not use for a while; stored too. */
+struct key_refusal {
+    uint64_t key_id;
+    str model;
+    int64_t until_ms; // wall clock; when it is over, it still counts for the next one's length
+    uint32_t doublings;
+    bool signin; // the server wants a login
+};
+
+/* Puts back a refusal of a key that is there, unless it is long over. */
+void keypool_restore_refusal(struct keypool *p, const struct key_refusal *stored, uint64_t now_ms);
 
 /* The id of the key with this identity; 0: none. */
 uint64_t keypool_find(struct keypool *p, str base_url, str secret);
@@ -351,8 +372,19 @@ bool keypool_look(struct keypool *p, uint64_t id, uint64_t now_ms, key_view_fn *
  */
 size_t keypool_flush(struct keypool *p, size_t max, uint64_t now_ms, key_view_fn *fn, void *arg);
 
+/* All that is to be stored of a key's refusals now; strings live until the callback returns. */
+typedef void key_refusals_fn(void *arg, uint64_t key_id, const struct key_refusal *refusals,
+                             size_t n);
+
+/*
+ * Calls `fn` for at most `max` keys whose refusals changed since they were flushed last. With
+ * `*ret_forgotten` those of all keys were forgotten before. Returns the number of calls.
+ */
+size_t keypool_flush_refusals(struct keypool *p, size_t max, bool *ret_forgotten,
+                              key_refusals_fn *fn, void *arg);
+
 struct host_view {
-    uint32_t host; // stays the same while the process lives
+    uint32_t host; // stays the same while it has keys, and for a minute longer
     str base_url;
     bool fallback;
     bool keyed;                    // at least one of its keys has a secret
@@ -369,8 +401,11 @@ struct host_view {
 uint32_t keypool_walk_hosts(struct keypool *p, uint32_t from, size_t max, uint64_t now_ms,
                             void (*fn)(void *arg, const struct host_view *view), void *arg);
 
-/* Appends the base URL of a host, also of one that has no key any more; of none nothing. */
-void keypool_put_host(struct keypool *p, uint32_t host, struct buf *out);
+/*
+ * Appends the base URL that the host with this number had at `at_ms` (wall clock), also if it has
+ * no key any more; nothing where that is not known.
+ */
+void keypool_put_host(struct keypool *p, uint32_t host, int64_t at_ms, struct buf *out);
 
 /* "sk-a…wxyz" of a secret with 20 bytes or more; all hidden of a shorter one. */
 str key_mask(str secret, char out[KEYPOOL_MASK_BYTES]);

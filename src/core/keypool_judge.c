@@ -385,8 +385,8 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
         limit_account(p, k, &change, now_ms);
 }
 
-static void mark_key(struct keypool *p, struct key *k, uint64_t hash, const struct verdict *v,
-                     bool trial, uint64_t now_ms)
+static void mark_key(struct keypool *p, struct key *k, struct asked_model asked,
+                     const struct verdict *v, bool trial, uint64_t now_ms)
 {
     struct failure f = {.trial = trial, .text = v->error.message};
     switch (v->key) {
@@ -410,8 +410,8 @@ static void mark_key(struct keypool *p, struct key *k, uint64_t hash, const stru
         break;
     case KEY_MODEL_REFUSED:
     case KEY_MODEL_SIGNIN:
-        if (hash != 0)
-            model_refused(p, k, hash, v->key == KEY_MODEL_SIGNIN, now_ms);
+        if (asked.hash != 0)
+            model_refused(p, k, asked, v->key == KEY_MODEL_SIGNIN, now_ms);
         break;
     }
 }
@@ -455,7 +455,9 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     pthread_mutex_lock(&p->mutex);
     struct host *h = p->hosts[lease->host];
     bool trial = lease->trial;
-    uint64_t hash = model.len > 0 ? model_of_lease(p, lease, model) : 0;
+    struct asked_model asked = {0, model};
+    if (model.len > 0)
+        asked.hash = model_of_lease(p, lease, model);
     struct key *k = lease_return(p, lease);
     bool counted = k != NULL && is_counted(verdict, k);
     uint32_t moves = k != NULL ? k->moves : 0;
@@ -465,7 +467,7 @@ void keypool_report_failure(struct keypool *p, struct lease *lease, str model,
     if (k != NULL)
         count_use(p, k, verdict, now_ms);
     if (k != NULL && marks) {
-        mark_key(p, k, hash, verdict, trial, now_ms);
+        mark_key(p, k, asked, verdict, trial, now_ms);
         brake_note_mark(p, k, moves);
     }
     pthread_mutex_unlock(&p->mutex);

@@ -44,6 +44,7 @@ static struct host *host_new(str base_url)
         return NULL;
     }
     h->active_at = NO_SLOT;
+    list_init(&h->empty_link);
     ready_set_init(&h->ready);
     heap_init(&h->failed);
     heap_init(&h->limited);
@@ -52,23 +53,9 @@ static struct host *host_new(str base_url)
     return h;
 }
 
-struct host *host_get(struct keypool *p, str base_url)
+struct host *host_find(const struct keypool *p, str base_url)
 {
-    uint64_t hash = hash_text(p, base_url);
-    struct host *h = find_host(p, base_url, hash);
-    if (h != NULL)
-        return h;
-    h = base_url.len <= BASE_URL_BYTES ? host_new(base_url) : NULL;
-    if (h == NULL)
-        return NULL;
-    if (p->n_hosts == p->cap_hosts) {
-        p->cap_hosts = p->cap_hosts > 0 ? 2 * p->cap_hosts : 16;
-        p->hosts = xrealloc(p->hosts, p->cap_hosts * sizeof(struct host *));
-    }
-    h->index = p->n_hosts++;
-    p->hosts[h->index] = h;
-    slot_table_insert(&p->by_url, hash, h->index);
-    return h;
+    return find_host(p, base_url, hash_text(p, base_url));
 }
 
 static void host_free(struct host *h)
@@ -83,6 +70,56 @@ static void host_free(struct host *h)
     free(h->models);
     arena_release(&h->arena);
     free(h);
+}
+
+/* Takes a host without keys out of the pool; what is known under its number ends with it. */
+static void retire(struct keypool *p, struct host *h)
+{
+    models_forget_host(p, h);
+    list_remove(&h->empty_link);
+    slot_table_remove(&p->by_url, hash_text(p, h->base_url), h->index);
+    if (p->options.on_host_gone != NULL)
+        p->options.on_host_gone(p->options.arg, h->index);
+    host_free(h);
+}
+
+/* The number of a host that nobody needs any more, which is gone then, or else the next one. */
+static uint32_t take_host_number(struct keypool *p, uint64_t now_ms)
+{
+    for (struct list *l = p->empty_hosts.next; l != &p->empty_hosts; l = l->next) {
+        struct host *h = list_entry(l, struct host, empty_link);
+        if (now_ms < h->empty_ms + EMPTY_HOST_MS)
+            break;         // and those behind it even more so
+        if (h->n_gone > 0) // a request still has its address
+            continue;
+        uint32_t index = h->index;
+        retire(p, h);
+        return index;
+    }
+    if (p->n_hosts == p->cap_hosts) {
+        p->cap_hosts = p->cap_hosts > 0 ? 2 * p->cap_hosts : 16;
+        p->hosts = xrealloc(p->hosts, p->cap_hosts * sizeof(struct host *));
+    }
+    return p->n_hosts++;
+}
+
+struct host *host_get(struct keypool *p, str base_url, uint64_t now_ms)
+{
+    uint64_t hash = hash_text(p, base_url);
+    struct host *h = find_host(p, base_url, hash);
+    if (h != NULL)
+        return h;
+    h = base_url.len <= BASE_URL_BYTES ? host_new(base_url) : NULL;
+    if (h == NULL)
+        return NULL;
+    uint32_t n_before = p->n_hosts;
+    h->index = take_host_number(p, now_ms);
+    h->born_ms = p->n_hosts == n_before ? wall_of(p, now_ms) : 0;
+    h->empty_ms = now_ms;
+    list_append(&p->empty_hosts, &h->empty_link); // until its first key takes a place
+    p->hosts[h->index] = h;
+    slot_table_insert(&p->by_url, hash, h->index);
+    return h;
 }
 
 /* ---- places ---- */
@@ -107,8 +144,9 @@ static void take_place(struct keypool *p, struct host *h, struct key *k)
         h->cap_places = h->cap_places > 0 ? 2 * h->cap_places : 8;
         h->slots = xrealloc(h->slots, h->cap_places * sizeof(*h->slots));
     }
+    list_remove(&h->empty_link);
     uint32_t end = h->n_places++;
-    uint32_t place = (uint32_t)keypool_random(p, h->n_places);
+    uint32_t place = p->loading ? end : (uint32_t)keypool_random(p, h->n_places);
     ready_set_reserve(&h->ready, h->n_places);
     if (place != end)
         move_place(p, h, place, end);
@@ -116,7 +154,7 @@ static void take_place(struct keypool *p, struct host *h, struct key *k)
     k->place = place;
 }
 
-void key_leave_host(struct keypool *p, struct key *k)
+void key_leave_host(struct keypool *p, struct key *k, uint64_t now_ms)
 {
     struct host *h = host_of(p, k);
     models_forget_key(p, k, true);
@@ -124,6 +162,11 @@ void key_leave_host(struct keypool *p, struct key *k)
     if (k->place != end)
         move_place(p, h, end, k->place);
     h->n_keyed -= k->secret.len > 0;
+    h->n_gone++; // until key_free_slot()
+    if (h->n_places > 0)
+        return;
+    h->empty_ms = now_ms;
+    list_append(&p->empty_hosts, &h->empty_link);
 }
 
 /* ---- slots ---- */
@@ -145,6 +188,7 @@ static uint32_t take_slot(struct keypool *p)
         p->chunks = xrealloc(p->chunks, (p->n_chunks + 1) * sizeof(struct key *));
         p->chunks[p->n_chunks++] = xcalloc_aligned(KEY_LINE_BYTES, CHUNK_KEYS * sizeof(struct key));
         ready_set_reserve(&p->changed, p->n_chunks * CHUNK_KEYS);
+        ready_set_reserve(&p->refused, p->n_chunks * CHUNK_KEYS);
     }
     return p->n_slots++;
 }
@@ -188,6 +232,7 @@ static void free_texts(struct key *k)
 void key_free_slot(struct keypool *p, struct key *k)
 {
     free_texts(k);
+    host_of(p, k)->n_gone--;
     k->used = false;
     free_slot_number(p, k->slot);
 }
@@ -288,7 +333,7 @@ static uint64_t find_identity(const struct keypool *p, const struct host *h, str
 uint64_t keypool_find(struct keypool *p, str base_url, str secret)
 {
     pthread_mutex_lock(&p->mutex);
-    const struct host *h = find_host(p, base_url, hash_text(p, base_url));
+    const struct host *h = host_find(p, base_url);
     uint64_t id = h != NULL ? find_identity(p, h, secret) : 0;
     pthread_mutex_unlock(&p->mutex);
     return id;
@@ -317,16 +362,6 @@ uint64_t keypool_find_id(struct keypool *p, str text)
 
 /* ---- adding ---- */
 
-/* What is left of a deadline of the wall clock, at most `max_ms`: the clock may have been wrong. */
-static uint64_t restore_deadline(const struct keypool *p, int64_t wall_ms, uint64_t max_ms,
-                                 uint64_t now_ms)
-{
-    int64_t left_ms = wall_ms - wall_of(p, now_ms);
-    if (left_ms <= 0)
-        return now_ms;
-    return now_ms + ((uint64_t)left_ms < max_ms ? (uint64_t)left_ms : max_ms);
-}
-
 static uint64_t longest_cooling_ms(const struct key_life *life)
 {
     if (life->cause != CAUSE_LIMIT)
@@ -353,12 +388,12 @@ static void restore_state(struct keypool *p, struct key *k, const struct key_lif
     if (life->state == KEY_IS_DEAD) {
         k->state = KEY_IS_DEAD;
         k->cause = CAUSE_REFUSED;
-        k->probe_ms = restore_deadline(p, life->until_ms, DEAD_PROBE_MAX_MS, now_ms);
+        k->probe_ms = keypool_deadline(p, life->until_ms, DEAD_PROBE_MAX_MS, now_ms);
     } else if (life->state == KEY_IS_COOLING) {
         k->state = KEY_IS_COOLING;
         k->cause = life->cause == CAUSE_LIMIT ? CAUSE_LIMIT : CAUSE_FAILURES;
         k->source = (uint8_t)life->source;
-        k->until_ms = restore_deadline(p, life->until_ms, longest_cooling_ms(life), now_ms);
+        k->until_ms = keypool_deadline(p, life->until_ms, longest_cooling_ms(life), now_ms);
         k->row = k->cause == CAUSE_FAILURES ? FAILURES_IN_A_ROW : 0;
         k->probe_ms = now_ms + (k->until_ms - now_ms) / 2;
     }
@@ -424,7 +459,8 @@ static void add_locked(struct keypool *p, struct host *h, const struct key_spec 
     if (p->n_keys == 1)
         switch_fallback(p);
     k->probe_ms = k->state == KEY_IS_READY ? now_ms : k->probe_ms;
-    key_enter(p, k);
+    if (!p->loading) // all of them enter with keypool_load_end()
+        key_enter(p, k);
 }
 
 enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t now_ms,
@@ -436,7 +472,7 @@ enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t no
         return ERR_RANGE;
     assert(spec->id > 0);
     pthread_mutex_lock(&p->mutex);
-    struct host *h = p->n_keys < KEYPOOL_KEYS_MAX ? host_get(p, spec->base_url) : NULL;
+    struct host *h = p->n_keys < KEYPOOL_KEYS_MAX ? host_get(p, spec->base_url, now_ms) : NULL;
     uint64_t id = h != NULL ? find_identity(p, h, spec->secret) : 0;
     if (h == NULL) {
         e = p->n_keys < KEYPOOL_KEYS_MAX ? ERR_SYNTAX : ERR_TOO_LARGE;
@@ -451,52 +487,16 @@ enum err keypool_add(struct keypool *p, const struct key_spec *spec, uint64_t no
     return e;
 }
 
-/* ---- hosts after a restart ---- */
-
-/* How often a cooling that lasts `ms` was doubled, with the next time counted. */
-static uint32_t doublings_of(uint64_t ms)
-{
-    uint32_t n = 1;
-    while (keypool_doubled(FAILURE_COOL_MS, n, FAILURE_COOL_MAX_MS) <= ms &&
-           keypool_doubled(FAILURE_COOL_MS, n, FAILURE_COOL_MAX_MS) < FAILURE_COOL_MAX_MS)
-        n++;
-    return n;
-}
-
-static void restore_host(struct keypool *p, struct host *h, const struct key_move *move,
-                         uint64_t now_ms)
-{
-    bool sane = move->cause == CAUSE_CONNECT || move->cause == CAUSE_HOST;
-    h->cooling = true;
-    h->cause = (uint8_t)(sane ? move->cause : CAUSE_BRAKE);
-    h->until_ms = restore_deadline(p, move->until_ms, FAILURE_COOL_MAX_MS, now_ms);
-    h->since_ms = move->at_ms;
-    h->failed_last = true;
-    if (move->until_ms > move->at_ms)
-        h->doublings = doublings_of((uint64_t)(move->until_ms - move->at_ms));
-    text_set(&h->reason, move->reason, KEYPOOL_ERROR_BYTES);
-    pool_changed(p);
-}
-
-void keypool_restore_host(struct keypool *p, const struct key_move *move, uint64_t now_ms)
-{
-    pthread_mutex_lock(&p->mutex);
-    struct host *h = find_host(p, move->host, hash_text(p, move->host));
-    bool fresh = move->until_ms + (int64_t)FAILURE_COOL_MAX_MS > wall_of(p, now_ms);
-    if (h != NULL && move->to == KEY_IS_COOLING && fresh)
-        restore_host(p, h, move, now_ms);
-    pthread_mutex_unlock(&p->mutex);
-}
-
 /* ---- removing ---- */
 
-static void remove_locked(struct keypool *p, struct key *k)
+static void remove_locked(struct keypool *p, struct key *k, uint64_t now_ms)
 {
     key_leave(p, k);
     take_from_tables(p, k);
-    key_leave_host(p, k);
+    key_leave_host(p, k, now_ms);
     key_leave_account(p, k);
     ready_set_remove(&p->changed, k->slot);
+    ready_set_remove(&p->refused, k->slot);
     p->requests -= k->requests;
     p->tokens -= k->tokens;
     p->n_keys--;
@@ -509,11 +509,10 @@ static void remove_locked(struct keypool *p, struct key *k)
 
 bool keypool_remove(struct keypool *p, uint64_t id, uint64_t now_ms)
 {
-    (void)now_ms;
     pthread_mutex_lock(&p->mutex);
     uint32_t slot = key_slot_of_id(p, id);
     if (slot != NO_SLOT)
-        remove_locked(p, key_at(p, slot));
+        remove_locked(p, key_at(p, slot), now_ms);
     pthread_mutex_unlock(&p->mutex);
     return slot != NO_SLOT;
 }
@@ -544,4 +543,5 @@ void keypool_free_tables(struct keypool *p)
     slot_table_release(&p->by_account);
     slot_table_release(&p->by_model);
     ready_set_release(&p->changed);
+    ready_set_release(&p->refused);
 }

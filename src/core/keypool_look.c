@@ -206,10 +206,10 @@ uint32_t keypool_walk_hosts(struct keypool *p, uint32_t from, size_t max, uint64
     return next;
 }
 
-void keypool_put_host(struct keypool *p, uint32_t host, struct buf *out)
+void keypool_put_host(struct keypool *p, uint32_t host, int64_t at_ms, struct buf *out)
 {
     pthread_mutex_lock(&p->mutex);
-    if (host < p->n_hosts)
+    if (host < p->n_hosts && p->hosts[host]->born_ms <= at_ms)
         buf_append(out, p->hosts[host]->base_url);
     pthread_mutex_unlock(&p->mutex);
 }

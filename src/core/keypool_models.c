@@ -7,17 +7,23 @@
 
 /* ---- names ---- */
 
-uint64_t model_hash(const struct keypool *p, str model)
+/* The name that all names of one model come to. */
+static str one_name(str model, char lower[MODEL_NAME_BYTES])
 {
     static const str latest = STR_C(":latest");
-    char lower[MODEL_NAME_BYTES];
-    model = str_head(model, sizeof(lower));
+    model = str_head(model, MODEL_NAME_BYTES);
     for (size_t i = 0; i < model.len; i++)
         lower[i] = ascii_lower(model.p[i]);
     str name = str_of(lower, model.len);
     if (name.len > latest.len && str_ends(name, latest))
         name.len -= latest.len;
-    return crypto_hash64(p->hash_key, name);
+    return name;
+}
+
+uint64_t model_hash(const struct keypool *p, str model)
+{
+    char lower[MODEL_NAME_BYTES];
+    return crypto_hash64(p->hash_key, one_name(model, lower));
 }
 
 /* ---- lists of hosts ---- */
@@ -104,6 +110,7 @@ static void set_free(struct keypool *p, uint32_t index)
     ready_set_release(&m->ready);
     ready_set_release(&m->proven);
     slot_table_release(&m->by_slot);
+    text_free(&m->name);
     free(m);
 }
 
@@ -121,15 +128,17 @@ static uint32_t least_used(const struct keypool *p, const struct model_set *but)
     return least;
 }
 
-static struct model_set *set_new(struct keypool *p, struct host *h, uint64_t hash)
+static struct model_set *set_new(struct keypool *p, struct host *h, struct asked_model asked)
 {
+    char lower[MODEL_NAME_BYTES];
     uint32_t index = 0;
     if (p->n_sets == KEYPOOL_MODEL_SETS_MAX)
         set_free(p, least_used(p, NULL));
     while (p->sets[index] != NULL)
         index++;
     struct model_set *m = xcalloc(1, sizeof(*m));
-    m->hash = hash;
+    m->hash = asked.hash;
+    text_set(&m->name, one_name(asked.name, lower), MODEL_NAME_BYTES);
     m->host = h->index;
     m->used = ++p->tick;
     ready_set_init(&m->answered);
@@ -141,7 +150,7 @@ static struct model_set *set_new(struct keypool *p, struct host *h, uint64_t has
     p->sets[index] = m;
     p->n_sets++;
     h->n_sets++;
-    slot_table_insert(&p->by_model, set_hash(h->index, hash), index);
+    slot_table_insert(&p->by_model, set_hash(h->index, asked.hash), index);
     return m;
 }
 
@@ -190,9 +199,17 @@ static void end_refusal(struct model_set *m, struct refusal *r)
     m->n_signin -= r->signin;
 }
 
+/* What the key is refused has to be stored. */
+static void note_change(struct keypool *p, uint32_t slot)
+{
+    if (!key_at(p, slot)->fallback)
+        ready_set_insert(&p->refused, slot);
+}
+
 static void drop_refusal(struct keypool *p, struct model_set *m, struct refusal *r)
 {
     struct refusal *last = m->refusals[m->n_refusals - 1];
+    note_change(p, r->slot);
     end_refusal(m, r);
     slot_table_remove(&m->by_slot, slot_table_hash_number(r->slot), r->index);
     if (last != r) {
@@ -243,29 +260,44 @@ static void place_key(const struct host *h, struct model_set *m, const struct ke
         ready_set_remove(&m->proven, k->place);
 }
 
-void model_refused(struct keypool *p, struct key *k, uint64_t hash, bool signin, uint64_t now_ms)
+/* The set of (host, model), with ready sets of its own. */
+static struct model_set *own_set(struct keypool *p, struct host *h, struct asked_model asked)
 {
-    struct host *h = host_of(p, k);
-    struct model_set *m = model_set_find(p, h, hash);
+    struct model_set *m = model_set_find(p, h, asked.hash);
     if (m == NULL)
-        m = set_new(p, h, hash);
+        m = set_new(p, h, asked);
     if (!m->own)
         make_own(h, m);
+    return m;
+}
+
+/* The refusal holds until then. */
+static void hold(struct model_set *m, struct refusal *r, bool signin, uint64_t until_ms)
+{
+    m->n_active++;
+    m->n_signin += signin;
+    r->signin = signin;
+    heap_set(&m->due, &r->due, until_ms);
+}
+
+void model_refused(struct keypool *p, struct key *k, struct asked_model asked, bool signin,
+                   uint64_t now_ms)
+{
+    struct host *h = host_of(p, k);
+    struct model_set *m = own_set(p, h, asked);
     struct refusal *r = find_refusal(m, k->slot);
     if (r == NULL)
         r = refusal_new(p, m, k->slot);
     if (heap_has(&r->due)) // requests that were under way: it was refused once
         return;
     m->used = ++p->tick;
-    m->n_active++;
-    m->n_signin += signin;
-    r->signin = signin;
     uint64_t ms =
         signin ? SIGNIN_REFUSAL_MS : keypool_doubled(REFUSAL_MS, r->doublings, REFUSAL_MAX_MS);
     r->doublings += signin || r->doublings >= 32 ? 0 : 1;
-    heap_set(&m->due, &r->due, now_ms + ms);
+    hold(m, r, signin, now_ms + ms);
     ready_set_remove(&m->answered, k->place);
     place_key(h, m, k);
+    note_change(p, k->slot);
 }
 
 /* A set is worth making for an answer alone if one request could be refused by many keys. */
@@ -282,7 +314,7 @@ void model_answered(struct keypool *p, struct key *k, const struct lease *lease,
     uint64_t hash = model_of_lease(p, lease, model);
     struct model_set *m = model_set_find(p, h, hash);
     if (m == NULL && worth_noting(p, h))
-        m = set_new(p, h, hash);
+        m = set_new(p, h, (struct asked_model){hash, model});
     if (m == NULL)
         return;
     m->used = ++p->tick;
@@ -367,10 +399,107 @@ void models_forget_key(struct keypool *p, struct key *k, bool answered)
     }
 }
 
+void models_forget_host(struct keypool *p, struct host *h)
+{
+    for (uint32_t i = 0; h->n_sets > 0; i++) {
+        if (p->sets[i] != NULL && p->sets[i]->host == h->index)
+            set_free(p, i);
+    }
+    p->n_lists -= h->models_known;
+    h->models_known = false;
+}
+
 void models_forget_all(struct keypool *p)
 {
+    p->refusals_forgotten = true;
     for (uint32_t i = 0; i < KEYPOOL_MODEL_SETS_MAX; i++) {
         if (p->sets[i] != NULL)
             set_free(p, i);
     }
+}
+
+/* ---- over a restart ---- */
+
+static void restore_refusal(struct keypool *p, struct key *k, const struct key_refusal *stored,
+                            uint64_t now_ms)
+{
+    struct host *h = host_of(p, k);
+    struct asked_model asked = {model_hash(p, stored->model), stored->model};
+    uint64_t most_ms = stored->signin ? SIGNIN_REFUSAL_MS : REFUSAL_MAX_MS;
+    uint64_t until_ms = keypool_deadline(p, stored->until_ms, most_ms, now_ms);
+    bool room = p->n_sets < KEYPOOL_MODEL_SETS_MAX || model_set_find(p, h, asked.hash) != NULL;
+    if (!room || p->n_refusals >= MODEL_REFUSALS_MAX)
+        return;
+    struct model_set *m = own_set(p, h, asked);
+    if (find_refusal(m, k->slot) != NULL)
+        return;
+    struct refusal *r = refusal_new(p, m, k->slot);
+    r->doublings = stored->doublings < 32 ? stored->doublings : 32;
+    r->due.key = until_ms;
+    if (until_ms > now_ms) // otherwise it only tells how long the next one is
+        hold(m, r, stored->signin, until_ms);
+    place_key(h, m, k);
+}
+
+void keypool_restore_refusal(struct keypool *p, const struct key_refusal *stored, uint64_t now_ms)
+{
+    pthread_mutex_lock(&p->mutex);
+    uint32_t slot = key_slot_of_id(p, stored->key_id);
+    bool fresh = stored->until_ms + (int64_t)REFUSAL_MAX_MS > wall_of(p, now_ms);
+    if (slot != NO_SLOT && fresh && stored->model.len > 0)
+        restore_refusal(p, key_at(p, slot), stored, now_ms);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* Puts one among those that are told; of more than fit those stay that hold longest. */
+static size_t choose(struct key_refusal *rows, size_t n, const struct key_refusal *row)
+{
+    size_t at = n;
+    for (size_t i = 0; n == KEYPOOL_REFUSALS_KEPT && i < n; i++) {
+        if (rows[i].until_ms < row->until_ms && (at == n || rows[i].until_ms < rows[at].until_ms))
+            at = i;
+    }
+    if (at == KEYPOOL_REFUSALS_KEPT)
+        return n;
+    rows[at] = *row;
+    return at == n ? n + 1 : n;
+}
+
+static size_t refusals_of(const struct keypool *p, const struct key *k,
+                          struct key_refusal rows[KEYPOOL_REFUSALS_KEPT])
+{
+    size_t n = 0;
+    for (uint32_t i = 0, left = host_of(p, k)->n_sets; left > 0; i++) {
+        const struct model_set *m = p->sets[i];
+        if (m == NULL || m->host != k->host)
+            continue;
+        left--;
+        const struct refusal *r = m->own ? find_refusal(m, k->slot) : NULL;
+        if (r != NULL)
+            n = choose(rows, n,
+                       &(struct key_refusal){.key_id = k->id,
+                                             .model = m->name,
+                                             .until_ms = wall_of(p, r->due.key),
+                                             .doublings = r->doublings,
+                                             .signin = r->signin});
+    }
+    return n;
+}
+
+size_t keypool_flush_refusals(struct keypool *p, size_t max, bool *ret_forgotten,
+                              key_refusals_fn *fn, void *arg)
+{
+    struct key_refusal rows[KEYPOOL_REFUSALS_KEPT];
+    size_t n = 0;
+    pthread_mutex_lock(&p->mutex);
+    *ret_forgotten = p->refusals_forgotten;
+    p->refusals_forgotten = false;
+    for (; n < max && p->refused.n > 0; n++) {
+        uint32_t slot = ready_set_next(&p->refused, 0);
+        const struct key *k = key_at(p, slot);
+        ready_set_remove(&p->refused, slot);
+        fn(arg, k->id, rows, refusals_of(p, k, rows));
+    }
+    pthread_mutex_unlock(&p->mutex);
+    return n;
 }

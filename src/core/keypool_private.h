@@ -3,6 +3,7 @@
  *
  * keypool.c        the mutex, settings, and what people do to keys
  * keypool_keys.c   keys, hosts and accounts come and go; the tables that find them
+ * keypool_load.c   many keys at once, and what was stored of hosts
  * keypool_states.c the one function that moves a key, the one that moves a host, time
  * keypool_models.c which models a host has, and which keys a model refuses
  * keypool_choice.c which key a request gets
@@ -62,6 +63,7 @@ enum {
     EXPIRE_AT_ONCE = 16, // coolings that end on a request's time
     EXPIRE_STEP = 512,   // or on a timer's
     RESET_STEP = 256,
+    EMPTY_HOST_MS = 60000, // a host without keys is kept, lest its number mean two hosts at once
     CHUNK_KEYS = 512,
     KEY_LINE_BYTES = 64,
     MODEL_NAME_BYTES = 256,
@@ -144,7 +146,11 @@ struct verdict_note {
 };
 
 struct host {
-    uint32_t index; // for ever
+    uint32_t index;         // while it lives
+    int64_t born_ms;        // wall: when it got a number that was another one's; or 0
+    uint64_t empty_ms;      // since then it has no key
+    struct list empty_link; // in the pool's list then
+    uint32_t n_gone;        // keys that were removed, and are leased
     str base_url;
     struct arena arena; // of url
     struct url url;
@@ -203,6 +209,7 @@ struct refusal {
 /* What is known of a (host, model): who refused, who answered. */
 struct model_set {
     uint64_t hash; // of the model's name
+    str name;      // in the form that is hashed
     uint32_t host;
     uint64_t used; // the pool's tick of the last use
     bool own;      // a refusal came: the two ready sets below are kept
@@ -249,8 +256,11 @@ struct keypool {
     uint64_t requests; // sums over the keys
     uint64_t tokens;
     struct ready_set changed; // slots that have to be stored
+    struct ready_set refused; // slots whose refusals have to be stored
+    bool refusals_forgotten;  // and before them, that all were forgotten
 
     struct host **hosts;
+    struct list empty_hosts; // struct host.empty_link, of those without keys, oldest first
     uint32_t n_hosts;
     uint32_t cap_hosts;
     struct host **active;
@@ -274,6 +284,7 @@ struct keypool {
     uint32_t n_lists; // hosts whose models are known
 
     uint32_t fallback; // slot; NO_SLOT: none
+    bool loading;      // keys take places in their order, and are in no set yet
 
     uint64_t probe_interval_ms;
     uint64_t next_round_ms;
@@ -318,7 +329,10 @@ void text_free(str *owned);
 uint32_t key_slot_of_id(const struct keypool *p, uint64_t id);
 
 /* The host with this base URL, made if there is none; NULL: it is no URL. */
-struct host *host_get(struct keypool *p, str base_url);
+struct host *host_get(struct keypool *p, str base_url, uint64_t now_ms);
+
+/* The host with this base URL; NULL: there is none. */
+struct host *host_find(const struct keypool *p, str base_url);
 
 /* A key in a slot and at a place of `h`; in no set. */
 struct key *key_new(struct keypool *p, struct host *h, str secret);
@@ -327,7 +341,7 @@ struct key *key_new(struct keypool *p, struct host *h, str secret);
 void key_free_slot(struct keypool *p, struct key *k);
 
 /* Takes a removed key out of its host. */
-void key_leave_host(struct keypool *p, struct key *k);
+void key_leave_host(struct keypool *p, struct key *k, uint64_t now_ms);
 
 void key_set_account(struct keypool *p, struct key *k, str name);
 void key_leave_account(struct keypool *p, struct key *k);
@@ -409,8 +423,15 @@ struct model_set *model_set_find(const struct keypool *p, const struct host *h, 
 /* Notes that the key has answered the model: what was refused before is forgotten. */
 void model_answered(struct keypool *p, struct key *k, const struct lease *lease, str model);
 
+/* A model as a request names it. */
+struct asked_model {
+    uint64_t hash; // 0: none
+    str name;
+};
+
 /* Notes that the key may not use the model. */
-void model_refused(struct keypool *p, struct key *k, uint64_t hash, bool signin, uint64_t now_ms);
+void model_refused(struct keypool *p, struct key *k, struct asked_model asked, bool signin,
+                   uint64_t now_ms);
 
 /* The refusal of the key that holds; NULL: none. */
 const struct refusal *model_refusal(const struct model_set *m, const struct key *k);
@@ -427,8 +448,17 @@ void models_key_place(struct keypool *p, struct host *h, uint32_t from, uint32_t
 /* Forgets what models refused the key; with `answered`, also what it answered. */
 void models_forget_key(struct keypool *p, struct key *k, bool answered);
 
+/* Forgets all that is known of a host's models. */
+void models_forget_host(struct keypool *p, struct host *h);
+
 /* Forgets all refusals and answers. */
 void models_forget_all(struct keypool *p);
+
+/* ---- keypool_load.c ---- */
+
+/* What is left of a deadline of the wall clock, at most `max_ms`: the clock may have been wrong. */
+uint64_t keypool_deadline(const struct keypool *p, int64_t wall_ms, uint64_t max_ms,
+                          uint64_t now_ms);
 
 /* ---- keypool_choice.c ---- */
 

@@ -26,10 +26,9 @@ static void put(struct slot_table *t, struct slot_cell cell)
     t->cells[at] = cell;
 }
 
-static void grow(struct slot_table *t)
+static void resize(struct slot_table *t, uint32_t n_cells)
 {
     struct slot_table old = *t;
-    uint32_t n_cells = old.cells != NULL ? 2 * (old.mask + 1) : FIRST_CELLS;
     t->cells = xmalloc(n_cells * sizeof(*t->cells));
     t->mask = n_cells - 1;
     for (uint32_t i = 0; i < n_cells; i++)
@@ -41,11 +40,19 @@ static void grow(struct slot_table *t)
     free(old.cells);
 }
 
+void slot_table_reserve(struct slot_table *t, uint32_t n)
+{
+    uint32_t have = t->cells != NULL ? t->mask + 1 : 0, cells = have > 0 ? have : FIRST_CELLS;
+    while (n > cells / 2) // half full at most: short chains
+        cells *= 2;
+    if (cells > have)
+        resize(t, cells);
+}
+
 void slot_table_insert(struct slot_table *t, uint64_t hash, uint32_t value)
 {
     assert(value != SLOT_TABLE_NONE);
-    if (t->cells == NULL || t->n + 1 > (t->mask + 1) / 2) // half full at most: short chains
-        grow(t);
+    slot_table_reserve(t, t->n + 1);
     put(t, (struct slot_cell){hash, value});
     t->n++;
 }

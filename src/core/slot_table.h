@@ -39,6 +39,9 @@ struct slot_probe {
 void slot_table_init(struct slot_table *t);
 void slot_table_release(struct slot_table *t);
 
+/* Makes room for `n` values in all. */
+void slot_table_reserve(struct slot_table *t, uint32_t n);
+
 void slot_table_insert(struct slot_table *t, uint64_t hash, uint32_t value);
 
 /* Takes a pair out that is in. */

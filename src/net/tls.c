@@ -24,7 +24,7 @@ struct kept {
 };
 
 struct tls_context {
-    SSL_CTX *ctx; // safe in threads
+    SSL_CTX *ctx; // safe in threads; of a client under lock, and NULL before its first session
     atomic_uint references;
     bool is_server;
 
@@ -163,20 +163,33 @@ static int no_passphrase(char *to, int n, int writing, void *arg)
     return 0;
 }
 
-static struct tls_context *new_context(bool is_server)
+static SSL_CTX *library_context_new(bool is_server)
 {
     pthread_once(&bridge_once, make_bridge);
-    struct tls_context *c = xcalloc(1, sizeof(*c));
-    c->ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
-    if (c->ctx == NULL)
+    SSL_CTX *ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    if (ctx == NULL)
         abort(); // out of heap
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    return ctx;
+}
+
+/* With nothing of the library's yet. */
+static struct tls_context *empty_context(bool is_server)
+{
+    struct tls_context *c = xcalloc(1, sizeof(*c));
     c->is_server = is_server;
     atomic_init(&c->references, 1);
     pthread_mutex_init(&c->lock, NULL);
-    SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION);
-    SSL_CTX_set_options(c->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_mode(c->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
-    SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
+    return c;
+}
+
+static struct tls_context *new_context(bool is_server)
+{
+    struct tls_context *c = empty_context(is_server);
+    c->ctx = library_context_new(is_server);
     return c;
 }
 
@@ -240,24 +253,47 @@ fail:
     return ERR_SYSTEM;
 }
 
+/* What verifies by the system's roots. */
+static SSL_CTX *client_context_new(void)
+{
+    SSL_CTX *ctx = library_context_new(false);
+    ERR_clear_error();
+    SSL_CTX_set_default_verify_paths(ctx); // none there: nothing verifies, which is said then
+    ERR_clear_error();
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+    SSL_CTX_sess_set_new_cb(ctx, on_new_session);
+    SSL_CTX_set_alpn_protos(ctx, ALPN, sizeof(ALPN)); // 0: done
+    return ctx;
+}
+
+/* The library's context of `c`, made now if it was not. */
+static SSL_CTX *context_of(struct tls_context *c)
+{
+    if (c->is_server)
+        return c->ctx;
+    pthread_mutex_lock(&c->lock);
+    if (c->ctx == NULL)
+        c->ctx = client_context_new();
+    pthread_mutex_unlock(&c->lock);
+    return c->ctx; // never changes again
+}
+
+void tls_context_warm(struct tls_context *c)
+{
+    (void)context_of(c);
+}
+
 enum err tls_client_context(const char *ca_file, struct tls_context **ret, struct err_info *info)
 {
-    struct tls_context *c = new_context(false);
-    ERR_clear_error();
-    SSL_CTX_set_default_verify_paths(c->ctx); // none there: nothing verifies, which is said then
-    ERR_clear_error();
-    if (ca_file != NULL && SSL_CTX_load_verify_locations(c->ctx, ca_file, NULL) != 1) {
+    struct tls_context *c = empty_context(false);
+    if (ca_file != NULL && SSL_CTX_load_verify_locations(context_of(c), ca_file, NULL) != 1) {
         err_set(info, ERR_SYSTEM, "'%s' is no PEM file that can be used: %s", ca_file,
                 library_error());
         ERR_clear_error();
         tls_context_release(c);
         return ERR_SYSTEM;
     }
-    SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_session_cache_mode(c->ctx,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
-    SSL_CTX_sess_set_new_cb(c->ctx, on_new_session);
-    SSL_CTX_set_alpn_protos(c->ctx, ALPN, sizeof(ALPN)); // 0: done
     *ret = c;
     return ERR_OK;
 }
@@ -323,7 +359,7 @@ struct tls_session *tls_session_new(struct tls_context *ctx, str name, str resum
 {
     struct tls_session *t = xcalloc(1, sizeof(*t));
     t->context = tls_context_acquire(ctx);
-    t->ssl = SSL_new(ctx->ctx);
+    t->ssl = SSL_new(context_of(ctx));
     BIO *bio = BIO_new(bridge);
     if (t->ssl == NULL || bio == NULL)
         abort(); // out of heap

@@ -23,9 +23,15 @@ struct tls_session;
 MUST_CHECK enum err tls_server_context(const char *cert_file, const char *key_file,
                                        struct tls_context **ret, struct err_info *info);
 
-/* A client's context: the system's roots and, if `ca_file` is not NULL, those in it too. */
+/*
+ * A client's context: the system's roots and, if `ca_file` is not NULL, those in it too. Without
+ * one the library, and the system's hundreds of roots, are first read for the first session.
+ */
 MUST_CHECK enum err tls_client_context(const char *ca_file, struct tls_context **ret,
                                        struct err_info *info);
+
+/* Reads now what the first session would have to wait for. Any thread. */
+void tls_context_warm(struct tls_context *ctx);
 
 /*
  * A client's context for one server of our own: the peer must have the certificate that `cert_file`

@@ -99,7 +99,17 @@ static const char STEP_3[] = "ALTER TABLE lives ADD COLUMN reason TEXT NOT NULL 
                              "  PRIMARY KEY (kind, origin)"
                              ") STRICT, WITHOUT ROWID;";
 
-static const char *const STEPS[] = {STEP_1, STEP_2, STEP_3};
+/* Which models a key may not use for a while. */
+static const char STEP_4[] = "CREATE TABLE refusals ("
+                             "  key_id INTEGER NOT NULL REFERENCES keys ON DELETE CASCADE,"
+                             "  model TEXT NOT NULL,"
+                             "  until_ms INTEGER NOT NULL,"
+                             "  doublings INTEGER NOT NULL,"
+                             "  signin INTEGER NOT NULL,"
+                             "  PRIMARY KEY (key_id, model)"
+                             ") STRICT, WITHOUT ROWID;";
+
+static const char *const STEPS[] = {STEP_1, STEP_2, STEP_3, STEP_4};
 
 _Static_assert(COUNT_OF(STEPS) == SCHEMA_VERSION, "a step for each version");
 

@@ -13,7 +13,7 @@
 
 #include "store/sqlite.h"
 
-enum { SCHEMA_VERSION = 3 };
+enum { SCHEMA_VERSION = 4 };
 
 /*
  * Reads whose file it is, and changes nothing. `*ret_readable` is set once it is known to be a

@@ -18,6 +18,8 @@
 struct sqlite {
     sqlite3 *handle;
     char *path;
+    bool making;    // nothing is synced yet
+    bool unsettled; // made, and not synced yet
 };
 
 struct sqlite_stmt {
@@ -151,12 +153,43 @@ void sqlite_close(struct sqlite *db)
     free(db);
 }
 
-enum err sqlite_use_wal(struct sqlite *db, struct err_info *info)
+enum err sqlite_use_wal(struct sqlite *db, bool is_new, struct err_info *info)
 {
-    enum err e = sqlite_exec(db, "PRAGMA journal_mode = WAL", info);
+    enum err e = ERR_OK;
+    if (is_new)
+        e = sqlite_exec(db, "PRAGMA synchronous = OFF", info);
+    db->making = is_new;
+    if (e == ERR_OK)
+        e = sqlite_exec(db, "PRAGMA journal_mode = WAL", info);
     // A lock that is exclusive from here on, whatever the journal was before.
     if (e == ERR_OK)
         e = sqlite_exec(db, "BEGIN EXCLUSIVE; COMMIT", info);
+    return e;
+}
+
+/* Syncs the file that the library knows as `which`. */
+static enum err sync_file(struct sqlite *db, int which, struct err_info *info)
+{
+    sqlite3_file *file = NULL;
+    errno = 0;
+    int rc = sqlite3_file_control(db->handle, "main", which, &file);
+    if (rc == SQLITE_OK && file != NULL && file->pMethods != NULL)
+        rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return rc == SQLITE_OK ? ERR_OK : fail(db, rc, "write to", info);
+}
+
+enum err sqlite_settle(struct sqlite *db, struct err_info *info)
+{
+    if (!db->unsettled)
+        return ERR_OK;
+    // A log beside an empty file would be thrown away, so the file is first. With the log goes the
+    // folder, as always when the library has made a file there.
+    enum err e = sync_file(db, SQLITE_FCNTL_FILE_POINTER, info);
+    if (e == ERR_OK)
+        e = sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER, info);
+    if (e == ERR_OK)
+        e = sqlite_exec(db, "PRAGMA synchronous = FULL", info);
+    db->unsettled = e != ERR_OK;
     return e;
 }
 
@@ -213,12 +246,18 @@ enum err sqlite_copy_to(struct sqlite *db, const char *path, struct err_info *in
 
 enum err sqlite_begin(struct sqlite *db, struct err_info *info)
 {
-    return sqlite_exec(db, "BEGIN IMMEDIATE", info);
+    enum err e = sqlite_settle(db, info);
+    return e == ERR_OK ? sqlite_exec(db, "BEGIN IMMEDIATE", info) : e;
 }
 
 enum err sqlite_commit(struct sqlite *db, struct err_info *info)
 {
-    return sqlite_exec(db, "COMMIT", info);
+    enum err e = sqlite_exec(db, "COMMIT", info);
+    if (e == ERR_OK && db->making) {
+        db->making = false;
+        db->unsettled = true;
+    }
+    return e;
 }
 
 void sqlite_rollback(struct sqlite *db)
@@ -303,6 +342,11 @@ void sqlite_reset(struct sqlite_stmt *st)
 {
     sqlite3_reset(st->handle);
     sqlite3_clear_bindings(st->handle);
+}
+
+bool sqlite_is_null(struct sqlite_stmt *st, int at)
+{
+    return sqlite3_column_type(st->handle, at) == SQLITE_NULL;
 }
 
 int64_t sqlite_int(struct sqlite_stmt *st, int at)

@@ -39,8 +39,18 @@ bool sqlite_log_is_foreign(const char *path);
 /* Accepts NULL. All statements must be gone. */
 void sqlite_close(struct sqlite *db);
 
-/* Takes the lock for good and turns the write-ahead log on: the first call that writes. */
-MUST_CHECK enum err sqlite_use_wal(struct sqlite *db, struct err_info *info);
+/*
+ * Takes the lock for good and turns the write-ahead log on: the first call that writes. In a file
+ * that `is_new` nothing can be lost yet, so the first transaction, which makes the tables, syncs
+ * nothing; see sqlite_settle().
+ */
+MUST_CHECK enum err sqlite_use_wal(struct sqlite *db, bool is_new, struct err_info *info);
+
+/*
+ * Syncs a database that was made: two files and the folder, which may take a while. Without it the
+ * next transaction does so first.
+ */
+MUST_CHECK enum err sqlite_settle(struct sqlite *db, struct err_info *info);
 
 /* Runs constant statements that answer nothing. */
 MUST_CHECK enum err sqlite_exec(struct sqlite *db, const char *sql, struct err_info *info);
@@ -88,6 +98,7 @@ MUST_CHECK enum err sqlite_run(struct sqlite_stmt *st, int64_t *ret_changed, str
 void sqlite_reset(struct sqlite_stmt *st);
 
 /* Columns count from 0; strings live until the next step. */
+bool sqlite_is_null(struct sqlite_stmt *st, int at);
 int64_t sqlite_int(struct sqlite_stmt *st, int at);
 str sqlite_text(struct sqlite_stmt *st, int at);
 str sqlite_blob(struct sqlite_stmt *st, int at);

@@ -114,7 +114,7 @@ static enum err open_database(struct store *s, struct err_info *info)
     e = schema_look(s->db, s->path, &s->is_new, &readable, info);
     if (e != ERR_OK)
         return readable ? e : store_advise(e, info);
-    e = sqlite_use_wal(s->db, info);
+    e = sqlite_use_wal(s->db, s->is_new, info);
     if (e == ERR_OK && !s->is_new)
         e = sqlite_check(s->db, false, info);
     if (e == ERR_OK)
@@ -245,6 +245,9 @@ static void *thread_main(void *arg)
 {
     struct store *s = arg;
     bool stop = false;
+    if (sqlite_settle(s->db, NULL) != ERR_OK) {
+        // The next transaction tries again, and somebody is told.
+    }
     uint64_t tick_ms = clock_mono_ms() + s->tick.interval_ms;
     for (;;) {
         struct store_job *job = wait_for_job(s, tick_ms, &stop);

@@ -84,6 +84,9 @@ void store_stop(struct store *s);
 
 /* ---- keys ---- */
 
+/* How many there are. */
+MUST_CHECK enum err store_count_keys(struct store *s, uint64_t *ret, struct err_info *info);
+
 /* Reads all keys, oldest first; strings live until `fn` returns. */
 MUST_CHECK enum err store_read_keys(struct store *s,
                                     void (*fn)(void *arg, const struct key_spec *key), void *arg,
@@ -140,6 +143,26 @@ struct store_flush {
  */
 MUST_CHECK enum err store_write_lives(struct store *s, const struct store_flush *flushes, size_t n,
                                       int64_t day, struct err_info *info);
+
+/* ---- what models refuse ---- */
+
+/* What is to be stored of the refusals of some keys. */
+struct store_refusals {
+    bool forget;         // those of all keys, before anything else
+    const uint64_t *ids; // keys whose rows are replaced
+    size_t n_ids;
+    const struct key_refusal *refusals; // theirs
+    size_t n;
+};
+
+/* Writes them, all or none. Keys that are gone are passed over. */
+MUST_CHECK enum err store_write_refusals(struct store *s, const struct store_refusals *all,
+                                         struct err_info *info);
+
+/* Reads all. */
+MUST_CHECK enum err store_read_refusals(struct store *s,
+                                        void (*fn)(void *arg, const struct key_refusal *r),
+                                        void *arg, struct err_info *info);
 
 /* ---- counters by day ---- */
 
@@ -238,7 +261,10 @@ MUST_CHECK enum err store_read_tries(struct store *s,
 
 /* ---- the whole ---- */
 
-/* Forgets days and moves that are older than STORE_DAYS_KEPT days; once a day is enough. */
+/*
+ * Forgets days and moves that are older than STORE_DAYS_KEPT days, and refusals that ended a day
+ * ago; once a day is enough.
+ */
 MUST_CHECK enum err store_trim(struct store *s, int64_t now_wall_ms, struct err_info *info);
 
 /* Looks whether the file is sound; once a day is enough. ERR_SYNTAX: it is damaged. */

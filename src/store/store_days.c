@@ -64,5 +64,10 @@ enum err store_trim(struct store *s, int64_t now_wall_ms, struct err_info *info)
         sqlite_bind_int(st, 1, now_wall_ms - STORE_DAYS_KEPT * MS_PER_DAY);
         e = sqlite_run(st, NULL, info);
     }
+    if (e == ERR_OK) {
+        st = s->statements[SQL_TRIM_REFUSALS];
+        sqlite_bind_int(st, 1, now_wall_ms - MS_PER_DAY);
+        e = sqlite_run(st, NULL, info);
+    }
     return sqlite_end(s->db, e, info);
 }

@@ -59,8 +59,18 @@ static enum err read_row(struct store *s, struct sqlite_stmt *st,
                              .old_id = sqlite_text(st, 4),
                              .added_ms = sqlite_int(st, 5),
                              .enabled = sqlite_int(st, 6) != 0,
-                             .life = life_of_row(st, 7)};
+                             .life = {0}};
+    if (!sqlite_is_null(st, 7)) // most keys of a large import have no life yet
+        ret->life = life_of_row(st, 7);
     return ERR_OK;
+}
+
+enum err store_count_keys(struct store *s, uint64_t *ret, struct err_info *info)
+{
+    int64_t n = 0;
+    enum err e = sqlite_ask(s->db, "SELECT count(*) FROM keys", &n, info);
+    *ret = (uint64_t)n;
+    return store_advise(e, info);
 }
 
 enum err store_read_keys(struct store *s, void (*fn)(void *arg, const struct key_spec *key),

@@ -9,7 +9,7 @@ static const char *const SQL[SQL_STATEMENTS] = {
                        "('import_count', ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
     [SQL_ADD_KEY] = "INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_READ_KEYS] = "SELECT k.id, secret, base_url, name, old_id, added_ms, enabled, "
-                      "coalesce(state, 0), cause, source, until_ms, doublings, last_check_ms, "
+                      "state, cause, source, until_ms, doublings, last_check_ms, "
                       "last_used_ms, requests, failures, tokens, last_error, account, worked, "
                       "reason, since_ms FROM keys k LEFT JOIN lives l ON l.id = k.id ORDER BY k.id",
     [SQL_READ_BATCH] = "SELECT id FROM keys WHERE id >= ?1 AND batch = ?1 ORDER BY id",
@@ -55,6 +55,12 @@ static const char *const SQL[SQL_STATEMENTS] = {
     // Rows stand in order of time: the first that is young enough ends the search.
     [SQL_TRIM_MOVES] = "DELETE FROM moves WHERE id < coalesce((SELECT id FROM moves WHERE "
                        "at_ms >= ?1 ORDER BY id LIMIT 1), 9223372036854775807)",
+    [SQL_FORGET_REFUSALS] = "DELETE FROM refusals",
+    [SQL_DELETE_REFUSALS] = "DELETE FROM refusals WHERE key_id = ?1",
+    [SQL_WRITE_REFUSAL] = "INSERT OR REPLACE INTO refusals SELECT ?1, ?2, ?3, ?4, ?5 "
+                          "WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1)",
+    [SQL_READ_REFUSALS] = "SELECT key_id, model, until_ms, doublings, signin FROM refusals",
+    [SQL_TRIM_REFUSALS] = "DELETE FROM refusals WHERE until_ms < ?1",
     [SQL_READ_SERIES_STEP] = "SELECT at_s, requests, errors, tokens_in, tokens_out, first "
                              "FROM series WHERE grain = ?1 AND at_s = ?2",
     [SQL_WRITE_SERIES] = "INSERT OR REPLACE INTO series VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -200,18 +200,27 @@ def test_a_foreign_keys_json_stops_the_start_and_stays(binary, tmp_path, text):
 
 # ---- what an earlier version left ----------------------------------------------------------------
 
-def test_a_database_of_the_first_schema_opens(binary, tmp_path):
+@pytest.mark.parametrize("schema", (1, 2, 3))
+def test_a_database_of_an_earlier_schema_opens(binary, tmp_path, start_server, schema):
     data = pathlib.Path(__file__).parent.parent / "data"
     (tmp_path / "data").mkdir()
-    shutil.copy(data / "schema1.db", database(tmp_path))
+    shutil.copy(data / f"schema{schema}.db", database(tmp_path))
+    db = sqlite3.connect(database(tmp_path))
+    assert db.execute("PRAGMA user_version").fetchone() == (schema,)
+    db.close()
     shutil.copy(data / "schema1.key", tmp_path / "data/secret.key")
     (tmp_path / "data/secret.key").chmod(0o600)
-    assert exported(binary, tmp_path) == ["https://ollama.com|sk-first-schema-1",
-                                          "http://10.0.0.1:11434",
-                                          "https://b.example/base|sk-first-schema-3"]
+    keys = ["https://ollama.com|sk-first-schema-1", "http://10.0.0.1:11434",
+            "https://b.example/base|sk-first-schema-3"]
+    assert exported(binary, tmp_path) == keys
+    server = start(start_server, tmp_path)
+    assert admin.Script(server).ok("GET", "/keys")["total"] == len(keys)
+    server.stop()
+    assert exported(binary, tmp_path) == keys
     db = sqlite3.connect(database(tmp_path))
     assert db.execute("SELECT count(*), max(reason) FROM lives").fetchone()[1] in (None, "")
-    assert db.execute("SELECT count(*) FROM tries").fetchone() == (0,)
+    assert db.execute("SELECT count(*) FROM refusals").fetchone() == (0,)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
 
 
@@ -325,6 +334,40 @@ def test_states_outlive_a_kill(tmp_path, start_server, new_upstream):
     for _ in range(4):
         assert raw.chat(server).status == 200
     assert {request.key for request in upstream.chats()[seen:]} == {"sk-good-key-0000000"}
+
+
+def test_what_a_model_refused_outlives_a_kill(tmp_path, start_server, new_upstream):
+    """A (key, model) that the upstream refused is not asked again after a restart."""
+    upstream = new_upstream()
+
+    def by_model(conn, request):
+        if b'"dear"' in request.body:
+            return answers.error(402, "this model uses extra usage only")(conn, request)
+        return answers.chat_json()(conn, request)
+    upstream.by_key("sk-poor-key-00000000000", by_model)
+    settings = {"folder": tmp_path, "ADMIN_PASSWORD": admin.PASSWORD, "HEALTH_CHECK_INTERVAL": 0}
+    server = start_server(upstream, **settings)
+    server.expect_exit = -signal.SIGKILL
+    script = admin.Script(server)
+    for name in ("poor", "rich"):
+        script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-{name}-key-00000000000"})
+
+    def asked(server, model):
+        seen = len(upstream.chats())
+        for _ in range(4):
+            assert raw.chat(server, model=model).status == 200
+        return [request.key for request in upstream.chats()[seen:]].count("sk-poor-key-00000000000")
+    assert asked(server, "dear") == 1
+    script.ok("GET", "/stats")  # has what changed written first, as the next second would
+    server.process.kill()
+    server.process.wait()
+
+    server = start_server(upstream, **settings)
+    assert asked(server, "dear") == 0
+    assert asked(server, "Dear:latest") == 0
+    assert asked(server, "cheap") == 2
+    admin.Script(server).ok("POST", "/keys/reset-health")
+    assert asked(server, "dear") == 1
 
 
 def test_a_log_of_another_database_stops_the_start(binary, tmp_path, start_server):

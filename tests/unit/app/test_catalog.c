@@ -70,7 +70,11 @@ static void test_catalog__hosts_that_are_gone_are_forgotten(void **state)
     catalog_sweep(catalog, 2001);
     assert_null(catalog_view(catalog));
     publish_at(1, "e", (struct model_abilities){0}, 2002);
+    publish_at(2, "f", (struct model_abilities){0}, 2002);
+    catalog_forget_host(catalog, 2); // the pool gives its number to another one
+    catalog_forget_host(catalog, 7000);
     assert_list("e ");
+    assert_int_equal(catalog_host_count(catalog, 2), -1);
     catalog_note(catalog, STR("e"), (struct model_abilities){true, MODEL_THINKS}, 2002);
     catalog_reset(catalog);
     assert_null(catalog_view(catalog));

@@ -64,6 +64,23 @@ static void test_crypto__digests_tell_texts_apart(void **state)
     assert_false(crypto_digest_equal(a, b));
 }
 
+/* Nobody who guesses a password can tell by its digest that the guess is right. */
+static void test_crypto__digests_are_this_process_s_own(void **state)
+{
+    static const unsigned char plain[CRYPTO_DIGEST_BYTES] = {
+        // BLAKE2b-256 of "token"
+        0x7b, 0x3e, 0xfc, 0x0a, 0x1c, 0x4b, 0xc5, 0x4e, 0x73, 0x98, 0x81,
+        0x1f, 0x7e, 0x47, 0x4e, 0x46, 0x1a, 0x9c, 0x00, 0xcb, 0xc9, 0x51,
+        0xf3, 0x3b, 0x88, 0x6a, 0x5f, 0x20, 0x7c, 0x82, 0x0e, 0xf2};
+    unsigned char a[CRYPTO_DIGEST_BYTES], b[CRYPTO_DIGEST_BYTES];
+    (void)state;
+    crypto_digest(STR("token"), a);
+    assert_false(crypto_digest_equal(a, plain));
+    assert_int_equal(crypto_init(), ERR_OK);
+    crypto_digest(STR("token"), b);
+    assert_true(crypto_digest_equal(a, b));
+}
+
 static void test_crypto__tags_tell_texts_apart(void **state)
 {
     (void)state;
@@ -144,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_crypto__no_piece_comes_twice),
         cmocka_unit_test(test_crypto__short_hashes_are_siphash),
         cmocka_unit_test(test_crypto__digests_tell_texts_apart),
+        cmocka_unit_test(test_crypto__digests_are_this_process_s_own),
         cmocka_unit_test(test_crypto__tags_tell_texts_apart),
         cmocka_unit_test(test_crypto__derives_one_key_for_each_purpose),
         cmocka_unit_test(test_crypto__a_sealed_text_opens_as_it_was_or_not_at_all),

@@ -35,6 +35,44 @@ static size_t count_keys(struct store *s)
     return n;
 }
 
+static int64_t synchronous_of(struct sqlite *db)
+{
+    int64_t level = -1;
+    assert_int_equal(sqlite_ask(db, "PRAGMA synchronous", &level, NULL), ERR_OK);
+    return level;
+}
+
+static void test_sqlite__syncs_what_comes_after_the_tables(void **state)
+{
+    static const int64_t off = 0, full = 2;
+    const struct place *p = *state;
+    struct sqlite *db;
+    for (int settle = 0; settle < 2; settle++) {
+        unlink(p->db);
+        FILE *file = fopen(p->db, "w");
+        assert_non_null(file);
+        fclose(file);
+        assert_int_equal(sqlite_open(p->db, &db, NULL), ERR_OK);
+        assert_int_equal(sqlite_use_wal(db, true, NULL), ERR_OK);
+        assert_int_equal(synchronous_of(db), off);
+        assert_int_equal(sqlite_begin(db, NULL), ERR_OK);
+        assert_int_equal(sqlite_exec(db, "CREATE TABLE t (a)", NULL), ERR_OK);
+        assert_int_equal(sqlite_end(db, ERR_OK, NULL), ERR_OK);
+        assert_int_equal(synchronous_of(db), off);
+        if (settle > 0)
+            assert_int_equal(sqlite_settle(db, NULL), ERR_OK);
+        else
+            assert_int_equal(sqlite_begin(db, NULL), ERR_OK);
+        assert_int_equal(synchronous_of(db), full);
+        sqlite_close(db);
+    }
+    // One that was there before is synced from its first transaction on.
+    assert_int_equal(sqlite_open(p->db, &db, NULL), ERR_OK);
+    assert_int_equal(sqlite_use_wal(db, false, NULL), ERR_OK);
+    assert_int_equal(synchronous_of(db), full);
+    sqlite_close(db);
+}
+
 static void test_sqlite__a_full_disk_is_told_and_loses_nothing(void **state)
 {
     enum { MANY = 20000 };
@@ -99,6 +137,7 @@ static void test_sqlite__names_what_is_no_database(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        PLACE_TEST(test_sqlite__syncs_what_comes_after_the_tables),
         PLACE_TEST(test_sqlite__a_full_disk_is_told_and_loses_nothing),
         PLACE_TEST(test_sqlite__a_backup_without_room_leaves_nothing),
         PLACE_TEST(test_sqlite__names_what_is_no_database),

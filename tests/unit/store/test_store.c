@@ -103,7 +103,7 @@ static void test_store__stops_at_what_it_must_not_touch(void **state)
     } cases[] = {
         {"no database",   "echo 'this is a text, and no database' >$DB", NULL,                      "put a backup"      },
         {"a foreign one", "rm $DB; touch $DB",                           "CREATE TABLE t (a)",      "of another program"},
-        {"a newer one",   NULL,                                          "PRAGMA user_version = 4", "newer version"     },
+        {"a newer one",   NULL,                                          "PRAGMA user_version = 5", "newer version"     },
         {"no version",    NULL,                                          "PRAGMA user_version = 0", "put a backup"      },
         {"cut short",     "truncate -s 8192 $DB",                        NULL,                      "put a backup"      },
         {"no such table", NULL,                                          "DROP TABLE days",         "put a backup"      },

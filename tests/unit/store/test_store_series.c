@@ -207,7 +207,7 @@ static void test_series__come_to_an_older_database(void **state)
 {
     struct place *p = *state;
     store_close(place_open(p));
-    place_sql(p->db, "DROP TABLE series; DROP TABLE tops; DROP TABLE tries; "
+    place_sql(p->db, "DROP TABLE series; DROP TABLE tops; DROP TABLE tries; DROP TABLE refusals; "
                      "ALTER TABLE lives DROP COLUMN reason; "
                      "ALTER TABLE lives DROP COLUMN since_ms; PRAGMA user_version = 1;");
     struct store *s = place_open(p);
