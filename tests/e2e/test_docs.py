@@ -30,6 +30,22 @@ def blocks(path):
     return re.findall(r"(?ms)^```(\w*)\n(.*?)^```", path.read_text())
 
 
+def printed(path):
+    """{command: what the manual prints of it}: the block of text right behind the command's."""
+    pairs = re.findall(r"(?ms)^```(?:sh|python|js)\n((?:(?!```).)*?)^```\n(?:\n|[^`\n][^\n]*\n)*?\n"
+                       r"```text\n(.*?)^```", path.read_text())
+    return {command.strip(): text.strip() for command, text in pairs}
+
+
+def is_printed(out, text):
+    """Whether it is that; … stands for what differs, within a line."""
+    pattern = ".*?".join(map(re.escape, text.split("…")))
+    return re.fullmatch(pattern, out.strip()) is not None
+
+
+RESULTS = {command: text for path in MANUALS for command, text in printed(path).items()}
+
+
 def test_commands_stand_where_they_are_found():
     """A block that is only indented would not be run."""
     for path in (*FRONT.values(), *(TREE / "docs").glob("*.md")):
@@ -78,6 +94,7 @@ def running(binary, tmp_path_factory):
 
 @pytest.mark.parametrize("language, text", cases())
 def test_command_of_the_manual(running, tmp_path, language, text):
+    result = RESULTS.get(text)
     text = text.replace("127.0.0.1:3000", f"127.0.0.1:{running.port}")
     command = {"sh": ["sh", "-e", "-c", text], "python": [sys.executable, "-c", text],
                "js": ["node", "--input-type=module", "-e", text]}[language]
@@ -96,6 +113,33 @@ def test_command_of_the_manual(running, tmp_path, language, text):
         assert json.loads(out)["choices"][0]["message"]["content"]
     else:
         assert out.strip()
+    assert result is None or is_printed(out, result), out
+
+
+def test_first_chats_have_printed_results():
+    found = printed(FRONT["en"])
+    assert len(found) == 5 and set(found) <= set(RESULTS), list(found)
+    for needle in ("scripts/run", "curl http", "curl -N", "from openai", "--import"):
+        assert any(needle in command for command in found)
+
+
+def test_start_prints_what_the_front_page_says(start_server):
+    server = start_server(None, HOST="0.0.0.0", WORKERS=None)
+    text = RESULTS["scripts/run"].replace(":3000", f":{server.port}")
+    out = "".join(line for line in server.output.splitlines(True) if not line.startswith("time="))
+    assert is_printed(out, text), out
+
+
+def test_front_page_quotes_what_was_measured():
+    """Each figure of the sentence about cost stands in docs/performance.md, in both languages."""
+    measured = (TREE / "docs/performance.md").read_text()
+    quoted = []
+    for path in FRONT.values():
+        line, = [line for line in path.read_text().splitlines() if "docs/performance.md" in line]
+        quoted.append(re.findall(r"\d+\.\d+", line))
+    assert quoted[0] == quoted[1] and len(quoted[0]) >= 3
+    for figure in quoted[0]:
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", measured), figure
 
 
 @pytest.mark.parametrize("path", MANUALS, ids=lambda path: path.name)
