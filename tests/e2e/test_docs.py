@@ -5,11 +5,13 @@ import contextlib
 import json
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 
 import pytest
 
+import admin
 import answers
 import conftest
 
@@ -22,6 +24,8 @@ RUN_ELSEWHERE = {
     "scripts/run": "scripts/check-fresh, in a system that has nothing",
     "OLLAMA_BASE_URL=http://192.168.1.5:11434 scripts/run": "scripts/check-fresh, with its own URL",
     "ADMIN_PASSWORD='choose one' docker compose up -d": "scripts/check-image, step by step",
+    "rm -f data/ollama2openai.db-wal && cp backup.db data/ollama2openai.db\n"
+    "build/ollama2openai --export all-keys.txt": "below, where the server is stopped",
 }
 
 
@@ -114,6 +118,30 @@ def test_command_of_the_manual(running, tmp_path, language, text):
     else:
         assert out.strip()
     assert result is None or is_printed(out, result), out
+
+
+def test_backup_comes_back_as_written(binary, start_server, tmp_path):
+    """The two commands of docs/operations.md, around the loss of the database."""
+    backup, restore = [text for language, text in blocks(TREE / "docs/operations.md")
+                       if language == "sh" and "backup.db" in text]
+    assert restore.strip() in RUN_ELSEWHERE
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/ollama2openai").symlink_to(binary)
+    server = start_server(folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD)
+    script = admin.Script(server)
+    script.ok("POST", "/keys/batch", {"keys": "http://10.0.0.1|sk-one\nhttp://10.0.0.1|sk-two"})
+
+    def run(text):
+        done = subprocess.run(["sh", "-e", "-c", text], cwd=tmp_path, capture_output=True, text=True,
+                              env=conftest.clean_environment(ADMIN_PASSWORD=admin.PASSWORD))
+        assert done.returncode == 0, done.stdout + done.stderr
+    run(backup.replace(":3000", f":{server.port}"))
+    assert stat.S_IMODE((tmp_path / "backup.db").stat().st_mode) == 0o600
+    script.ok("DELETE", "/keys")
+    server.stop()
+    run(restore)
+    lines = (tmp_path / "all-keys.txt").read_text().splitlines()
+    assert sorted(lines) == ["http://10.0.0.1|sk-one", "http://10.0.0.1|sk-two"]
 
 
 def test_first_chats_have_printed_results():
