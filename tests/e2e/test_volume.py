@@ -2,6 +2,7 @@
 like ours. Each stops the start with one line that says what to do, and nothing is changed."""
 
 import os
+import pathlib
 import sqlite3
 import subprocess
 
@@ -92,17 +93,25 @@ def test_what_is_no_folder(binary, tmp_path, make):
     assert line.endswith(f"'{tmp_path}/data' is not a folder: move it away, or set DATA_DIR")
 
 
+def own_mounts():
+    """A command before others, whose mounts are theirs alone."""
+    user = [] if ROOT else ["--user", "--map-root-user"]
+    shared = "shared:" in pathlib.Path("/proc/self/mountinfo").read_text()
+    for propagation in ["private"] + ["unchanged"] * (not shared):  # the latter for a chroot
+        command = ["unshare", *user, "--mount", "--propagation", propagation]
+        if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            return command
+    pytest.skip("this machine lets nobody mount")
+
+
 @pytest.mark.parametrize("name", ["data", "data/new", "empty"])
 def test_a_volume_that_is_mounted_read_only(binary, data, name):
     folder = data.parent
     (folder / "empty").mkdir(mode=0o700)
-    alone = ["unshare", "--mount"] if ROOT else ["unshare", "--user", "--map-root-user", "--mount"]
-    if subprocess.run([*alone, "true"], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
     mounted = name.split("/")[0]
     script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
     line = refused(binary, folder, folder / name,
-                   [*alone, "sh", "-ec", script, "mounted", folder / mounted, *PLAIN])
+                   [*own_mounts(), "sh", "-ec", script, "mounted", folder / mounted, *PLAIN])
     assert str(folder / name) in line, line
     assert "Read-only file system; mount it so that it can be written to" in line
 
