@@ -55,6 +55,8 @@ def test_commands_stand_where_they_are_found():
     for path in (*FRONT.values(), *(TREE / "docs").glob("*.md")):
         outside = re.sub(r"(?ms)^```.*?^```", "", path.read_text())
         assert not re.search(r"(?m)^    \S", outside), path.name
+        # Those in other words for a shell would not be either.
+        assert {language for language, _ in blocks(path)} <= {"", "sh", "python", "js", "text", "nginx"}
 
 
 def cases():
