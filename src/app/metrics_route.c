@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -137,7 +138,7 @@ static void put_attempts(struct prometheus *p, const struct metrics *m)
     }
 }
 
-/* What the hosts have, the first HOSTS_MAX by name. */
+/* What the hosts have: the first HOSTS_MAX whose names fit by name. */
 struct hosts {
     size_t n;
     struct {
@@ -152,12 +153,12 @@ struct hosts {
 static void note_host(void *arg, const struct host_view *view)
 {
     struct hosts *hosts = arg;
-    size_t i = hosts->n < HOSTS_MAX ? hosts->n++ : HOSTS_MAX;
-    if (i == HOSTS_MAX)
-        snprintf(hosts->items[i].name, sizeof(hosts->items[i].name), "other");
-    else
-        snprintf(hosts->items[i].name, sizeof(hosts->items[i].name), "%.*s",
-                 (int)(view->base_url.len < 199 ? view->base_url.len : 199), view->base_url.p);
+    // Two names that were cut could be the same, and a series that is there twice is none at all.
+    bool fits = view->base_url.len < sizeof(hosts->items[0].name);
+    size_t i = fits && hosts->n < HOSTS_MAX ? hosts->n++ : HOSTS_MAX;
+    str name = i == HOSTS_MAX ? STR("other") : view->base_url;
+    memcpy(hosts->items[i].name, name.p, name.len);
+    hosts->items[i].name[name.len] = '\0';
     for (size_t state = 0; state < KEY_STATES; state++) {
         bool shown_as_cooling = view->cooling && state == KEY_IS_READY;
         hosts->items[i].by_state[shown_as_cooling ? KEY_IS_COOLING : state] +=
@@ -170,10 +171,9 @@ static void note_host(void *arg, const struct host_view *view)
 
 static void put_hosts(struct prometheus *p, const struct hosts *hosts)
 {
-    size_t n = hosts->n + (hosts->items[HOSTS_MAX].name[0] != '\0');
     prometheus_family(p, NAME("keys"), PROMETHEUS_GAUGE, "Keys by host and by the state shown.");
-    for (size_t i = 0; i < n; i++) {
-        for (size_t state = 0; state < KEY_STATES; state++) {
+    for (size_t i = 0; i <= HOSTS_MAX; i++) {
+        for (size_t state = 0; state < KEY_STATES && hosts->items[i].name[0] != '\0'; state++) {
             const struct prometheus_label labels[] = {
                 {"host",  str_z(hosts->items[i].name)                 },
                 {"state", str_z(key_state_name((enum key_state)state))},

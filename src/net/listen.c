@@ -76,9 +76,12 @@ enum err listen_bind(const char *host, uint16_t port, size_t n, int *fds,
 
     enum err e = bind_all(ai, n, fds);
     if (e == ERR_IN_USE)
-        err_set(info, e, "cannot listen on '%s' port %u: another program has it", host, port);
+        err_set(info, e,
+                "cannot listen on '%s' port %u: another program has it; end that, or set PORT",
+                host, port);
     else if (e != ERR_OK)
-        err_set(info, e, "cannot listen on '%s' port %u: %s", host, port, strerrordesc_np(errno));
+        err_set(info, e, "cannot listen on '%s' port %u: %s; set HOST and PORT", host, port,
+                strerrordesc_np(errno));
     else
         memcpy(ret_bound, ai->ai_addr, ai->ai_addrlen);
     freeaddrinfo(ai);

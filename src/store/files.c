@@ -12,16 +12,55 @@
 #include "base/crypto.h"
 #include "base/xalloc.h"
 
-static enum err fail(const char *what, const char *path, struct err_info *info)
+/* The folder that `path` is in; to be freed. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? xstrdup(".") : xstrdup(path);
+    if (slash != NULL)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    return folder;
+}
+
+/* Says whether to change the mode or the owner, of the file or of the folder it is in. */
+static enum err fail_by_rights(const char *what, const char *path, int cause, struct err_info *info)
+{
+    struct stat st;
+    char *folder = folder_of(path);
+    bool is_there = stat(path, &st) == 0;
+    bool is_ours = (is_there || stat(folder, &st) == 0) && st.st_uid == geteuid();
+    if (is_ours)
+        err_set(info, ERR_SYSTEM, "cannot %s '%s': %s; run chmod u+rwX on '%s'", what, path,
+                strerrordesc_np(cause), is_there ? path : folder);
+    else
+        err_set(info, ERR_SYSTEM, "cannot %s '%s': %s; user %u, who runs this, must own it (chown)",
+                what, path, strerrordesc_np(cause), (unsigned)geteuid());
+    free(folder);
+    return ERR_SYSTEM;
+}
+
+enum err files_fail(const char *what, const char *path, struct err_info *info)
 {
     int cause = errno;
     enum err e = cause == ENOSPC || cause == EFBIG || cause == EDQUOT ? ERR_FULL
                  : cause == EEXIST                                    ? ERR_EXISTS
                                                                       : ERR_SYSTEM;
+    const char *advice = "";
     if (cause == EACCES || cause == EPERM)
-        return err_set(info, e, "cannot %s '%s': %s; user %u, who runs this, must own it (chown)",
-                       what, path, strerrordesc_np(cause), (unsigned)geteuid());
-    return err_set(info, e, "cannot %s '%s': %s", what, path, strerrordesc_np(cause));
+        return fail_by_rights(what, path, cause, info);
+    if (cause == EROFS)
+        advice = "; mount it so that it can be written to";
+    else if (cause == ENOENT)
+        advice = "; make the folder it is in first";
+    return err_set(info, e, "cannot %s '%s': %s%s", what, path, strerrordesc_np(cause), advice);
+}
+
+/* Whether we may do all that we want with it: a later failure would say less. */
+static enum err check_rights(const char *path, int mode, struct err_info *info)
+{
+    if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0)
+        return ERR_OK;
+    return files_fail("read and write", path, info);
 }
 
 enum err files_make_folder(const char *path, struct err_info *info)
@@ -30,10 +69,14 @@ enum err files_make_folder(const char *path, struct err_info *info)
     if (mkdir(path, S_IRWXU) == 0)
         return ERR_OK;
     if (errno != EEXIST)
-        return fail("make the folder", path, info);
-    if (stat(path, &st) != 0)
-        return fail("look at", path, info);
-    return S_ISDIR(st.st_mode) ? ERR_OK : err_set(info, ERR_SYSTEM, "'%s' is not a folder", path);
+        return files_fail("make the folder", path, info);
+    bool is_there = stat(path, &st) == 0; // it is not where a link leads nowhere
+    if (!is_there && errno != ENOENT)
+        return files_fail("look at", path, info);
+    if (!is_there || !S_ISDIR(st.st_mode))
+        return err_set(info, ERR_SYSTEM, "'%s' is not a folder: move it away, or set DATA_DIR",
+                       path);
+    return check_rights(path, R_OK | W_OK | X_OK, info);
 }
 
 static enum err write_all(int fd, const char *path, str content, struct err_info *info)
@@ -43,28 +86,25 @@ static enum err write_all(int fd, const char *path, str content, struct err_info
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail("write", path, info);
+            return files_fail("write", path, info);
         content = str_skip(content, (size_t)n);
     }
-    return fsync(fd) == 0 ? ERR_OK : fail("write", path, info);
+    return fsync(fd) == 0 ? ERR_OK : files_fail("write", path, info);
 }
 
 static enum err sync_path(const char *path, int flags, struct err_info *info)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0)
-        return fail("open", path, info);
-    enum err e = fsync(fd) == 0 ? ERR_OK : fail("write", path, info);
+        return files_fail("open", path, info);
+    enum err e = fsync(fd) == 0 ? ERR_OK : files_fail("write", path, info);
     close(fd);
     return e;
 }
 
 static enum err sync_folder_of(const char *path, struct err_info *info)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? xstrdup(".") : xstrdup(path);
-    if (slash != NULL)
-        folder[slash == path ? 1 : slash - path] = '\0';
+    char *folder = folder_of(path);
     enum err e = sync_path(folder, O_DIRECTORY, info);
     free(folder);
     return e;
@@ -96,12 +136,12 @@ enum err files_write_new(const char *path, str content, struct err_info *info)
     enum err e = ERR_OK;
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
-        e = fail("make", path, info);
+        e = files_fail("make", path, info);
     } else {
         e = write_all(fd, path, content, info);
         close(fd);
         if (e == ERR_OK && rename_new(temporary, path) != 0)
-            e = fail("make", path, info);
+            e = files_fail("make", path, info);
         if (e != ERR_OK)
             unlink(temporary);
     }
@@ -114,23 +154,23 @@ enum err files_look(const char *path, int64_t *ret_size, struct err_info *info)
     struct stat st;
     if (stat(path, &st) != 0) {
         if (errno != ENOENT)
-            return fail("look at", path, info);
+            return files_fail("look at", path, info);
         *ret_size = 0;
         return ERR_OK;
     }
     if (!S_ISREG(st.st_mode))
-        return err_set(info, ERR_SYSTEM, "'%s' is not a file", path);
+        return err_set(info, ERR_SYSTEM, "'%s' is not a file: move it away", path);
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        (void)chmod(path, S_IRUSR | S_IWUSR); // fails on another's file, which opening tells
+        (void)chmod(path, S_IRUSR | S_IWUSR); // fails on another's file
     *ret_size = st.st_size;
-    return ERR_OK;
+    return check_rights(path, R_OK | W_OK, info);
 }
 
 enum err files_make_empty(const char *path, struct err_info *info)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0)
-        return fail("make", path, info);
+        return files_fail("make", path, info);
     close(fd);
     return ERR_OK;
 }
@@ -144,7 +184,7 @@ enum err files_sync(const char *path, struct err_info *info)
 enum err files_rename(const char *from, const char *to, struct err_info *info)
 {
     if (rename(from, to) != 0)
-        return fail("rename", from, info);
+        return files_fail("rename", from, info);
     return sync_folder_of(to, info);
 }
 

@@ -12,7 +12,11 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Makes the folder `path` (0700) if it is not there. ERR_SYSTEM with `info`. */
+/* Says that we cannot do `what` ("make", "open") with `path`, why (errno), and what helps. */
+enum err files_fail(const char *what, const char *path, struct err_info *info);
+
+/* Makes the folder `path` (0700) if it is not there; one that is must let us read and write.
+ * ERR_SYSTEM. */
 MUST_CHECK enum err files_make_folder(const char *path, struct err_info *info);
 
 /*
@@ -25,7 +29,7 @@ MUST_CHECK enum err files_write_new(const char *path, str content, struct err_in
 
 /*
  * The size of the regular file `path`, and 0 if there is none; takes from an existing one the
- * rights that others have.
+ * rights that others have. ERR_SYSTEM also if we may not read and write it.
  */
 MUST_CHECK enum err files_look(const char *path, int64_t *ret_size, struct err_info *info);
 

@@ -4,9 +4,6 @@
 
 #include "base/attr.h"
 
-// "o2o1" in ASCII
-#define APPLICATION_ID 0x6f326f31
-
 /*
  * Keys have no index but their id: the pool finds duplicates in memory, and 100,000 inserts take
  * a third of the time. Lives stand apart, since they change with use and secrets do not.
@@ -126,7 +123,7 @@ enum err schema_look(struct sqlite *db, const char *path, bool *ret_new, bool *r
         return e;
     *ret_readable = true;
     bool empty = application == 0 && version == 0 && objects == 0;
-    if (!empty && application != APPLICATION_ID)
+    if (!empty && application != SCHEMA_APPLICATION)
         return err_set(info, ERR_SYNTAX,
                        "'%s' is the database of another program: move it away, or set DATA_DIR",
                        path);
@@ -151,6 +148,6 @@ enum err schema_update(struct sqlite *db, struct err_info *info)
         return e;
     char mark[96];
     snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-             APPLICATION_ID, SCHEMA_VERSION);
+             SCHEMA_APPLICATION, SCHEMA_VERSION);
     return sqlite_exec(db, mark, info);
 }

@@ -13,6 +13,8 @@
 
 #include "store/sqlite.h"
 
+#define SCHEMA_APPLICATION 0x6f326f31 // application_id of our files: "o2o1" in ASCII
+
 enum { SCHEMA_VERSION = 4 };
 
 /*

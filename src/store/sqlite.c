@@ -103,28 +103,48 @@ static enum err configure(struct sqlite *db, struct err_info *info)
                        info);
 }
 
+enum { HEAD_BYTES = 72, VERSIONS_AT = 18, APPLICATION_AT = 68, ROLLBACK = 1 };
+
+/* How many bytes of the header there are; 0 where it is no database. */
+static size_t read_head(const char *path, unsigned char head[HEAD_BYTES])
+{
+    static const char magic[] = "SQLite format 3"; // with its final zero
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, head, HEAD_BYTES) : 0;
+    if (fd >= 0)
+        close(fd);
+    return n == HEAD_BYTES && memcmp(head, magic, sizeof(magic)) == 0 ? HEAD_BYTES : 0;
+}
+
+static bool has_log(const char *path)
+{
+    struct stat log;
+    char *log_path = NULL;
+    if (asprintf(&log_path, "%s-wal", path) < 0)
+        return false;
+    bool there = stat(log_path, &log) == 0 && log.st_size > 0;
+    free(log_path);
+    return there;
+}
+
 /*
  * The header tells how the file is written. Turning the log on says so there first, and copies are
  * made without one; so a log beside a file that says it has none was never its own.
  */
 bool sqlite_log_is_foreign(const char *path)
 {
-    static const char magic[] = "SQLite format 3"; // with its final zero
-    enum { VERSIONS_AT = 18, HEAD_BYTES = 20, ROLLBACK = 1 };
     unsigned char head[HEAD_BYTES];
-    struct stat log;
-    char *log_path = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, head, sizeof(head)) : 0;
-    if (fd >= 0)
-        close(fd);
-    if (n != HEAD_BYTES || memcmp(head, magic, sizeof(magic)) != 0 || head[VERSIONS_AT] != ROLLBACK)
-        return false;
-    if (asprintf(&log_path, "%s-wal", path) < 0)
-        return false;
-    bool there = stat(log_path, &log) == 0 && log.st_size > 0;
-    free(log_path);
-    return there;
+    return read_head(path, head) > 0 && head[VERSIONS_AT] == ROLLBACK && has_log(path);
+}
+
+bool sqlite_is_foreign(const char *path, uint32_t application)
+{
+    unsigned char head[HEAD_BYTES];
+    if (read_head(path, head) == 0)
+        return true;
+    const unsigned char *at = head + APPLICATION_AT;
+    uint32_t found = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+    return found != application && !has_log(path); // which may say otherwise
 }
 
 enum err sqlite_open(const char *path, struct sqlite **ret, struct err_info *info)

@@ -36,6 +36,12 @@ MUST_CHECK enum err sqlite_open(const char *path, struct sqlite **ret, struct er
  */
 bool sqlite_log_is_foreign(const char *path);
 
+/*
+ * Whether the file is no database, or one of another application than this. False where only the
+ * log beside it could tell. Before sqlite_open().
+ */
+bool sqlite_is_foreign(const char *path, uint32_t application);
+
 /* Accepts NULL. All statements must be gone. */
 void sqlite_close(struct sqlite *db);
 

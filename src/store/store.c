@@ -97,7 +97,7 @@ enum err store_advise(enum err e, struct err_info *info)
     if (e != ERR_SYNTAX || info == NULL)
         return e;
     why = *info;
-    return err_set(info, e, "%.150s: put a backup in its place", why.text);
+    return err_set(info, e, "%.250s: put a backup in its place, or move it away", why.text);
 }
 
 static enum err open_database(struct store *s, struct err_info *info)
@@ -150,6 +150,9 @@ static enum err prepare_files(struct store *s, const char *dir, const char *key_
         e = files_look(s->path, &size, info);
     if (e == ERR_OK)
         e = vault_open(key_file, size == 0, &s->vault, info);
+    if (e == ERR_SYNTAX && size > 0 && sqlite_is_foreign(s->path, SCHEMA_APPLICATION))
+        return err_set(
+            info, e, "'%s' is no database of this program: move it away, or set DATA_DIR", s->path);
     if (e == ERR_OK && size == 0)
         e = files_make_empty(s->path, info);
     return e == ERR_EXISTS ? ERR_OK : e;

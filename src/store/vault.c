@@ -48,9 +48,10 @@ static enum err read_key(const char *path, unsigned char key[CRYPTO_KEY_BYTES],
                          struct err_info *info)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT)
+        return ERR_NOT_FOUND;
     if (fd < 0)
-        return err_set(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM,
-                       "cannot open the key file '%s': %s", path, strerrordesc_np(errno));
+        return files_fail("open the key file", path, info);
     enum err e = check_file(fd, path, info);
     if (e == ERR_OK && read(fd, key, CRYPTO_KEY_BYTES) != CRYPTO_KEY_BYTES)
         e = err_set(info, ERR_SYSTEM, "cannot read the key file '%s'", path);

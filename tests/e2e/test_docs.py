@@ -5,11 +5,13 @@ import contextlib
 import json
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 
 import pytest
 
+import admin
 import answers
 import conftest
 
@@ -22,6 +24,8 @@ RUN_ELSEWHERE = {
     "scripts/run": "scripts/check-fresh, in a system that has nothing",
     "OLLAMA_BASE_URL=http://192.168.1.5:11434 scripts/run": "scripts/check-fresh, with its own URL",
     "ADMIN_PASSWORD='choose one' docker compose up -d": "scripts/check-image, step by step",
+    "rm -f data/ollama2openai.db-wal && cp backup.db data/ollama2openai.db\n"
+    "build/ollama2openai --export all-keys.txt": "below, where the server is stopped",
 }
 
 
@@ -30,11 +34,29 @@ def blocks(path):
     return re.findall(r"(?ms)^```(\w*)\n(.*?)^```", path.read_text())
 
 
+def printed(path):
+    """{command: what the manual prints of it}: the block of text right behind the command's."""
+    pairs = re.findall(r"(?ms)^```(?:sh|python|js)\n((?:(?!```).)*?)^```\n(?:\n|[^`\n][^\n]*\n)*?\n"
+                       r"```text\n(.*?)^```", path.read_text())
+    return {command.strip(): text.strip() for command, text in pairs}
+
+
+def is_printed(out, text):
+    """Whether it is that; … stands for what differs, within a line."""
+    pattern = ".*?".join(map(re.escape, text.split("…")))
+    return re.fullmatch(pattern, out.strip()) is not None
+
+
+RESULTS = {command: text for path in MANUALS for command, text in printed(path).items()}
+
+
 def test_commands_stand_where_they_are_found():
     """A block that is only indented would not be run."""
     for path in (*FRONT.values(), *(TREE / "docs").glob("*.md")):
         outside = re.sub(r"(?ms)^```.*?^```", "", path.read_text())
         assert not re.search(r"(?m)^    \S", outside), path.name
+        # Those in other words for a shell would not be either.
+        assert {language for language, _ in blocks(path)} <= {"", "sh", "python", "js", "text", "nginx"}
 
 
 def cases():
@@ -78,6 +100,7 @@ def running(binary, tmp_path_factory):
 
 @pytest.mark.parametrize("language, text", cases())
 def test_command_of_the_manual(running, tmp_path, language, text):
+    result = RESULTS.get(text)
     text = text.replace("127.0.0.1:3000", f"127.0.0.1:{running.port}")
     command = {"sh": ["sh", "-e", "-c", text], "python": [sys.executable, "-c", text],
                "js": ["node", "--input-type=module", "-e", text]}[language]
@@ -96,6 +119,57 @@ def test_command_of_the_manual(running, tmp_path, language, text):
         assert json.loads(out)["choices"][0]["message"]["content"]
     else:
         assert out.strip()
+    assert result is None or is_printed(out, result), out
+
+
+def test_backup_comes_back_as_written(binary, start_server, tmp_path):
+    """The two commands of docs/operations.md, around the loss of the database."""
+    backup, restore = [text for language, text in blocks(TREE / "docs/operations.md")
+                       if language == "sh" and "backup.db" in text]
+    assert restore.strip() in RUN_ELSEWHERE
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/ollama2openai").symlink_to(binary)
+    server = start_server(folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD)
+    script = admin.Script(server)
+    script.ok("POST", "/keys/batch", {"keys": "http://10.0.0.1|sk-one\nhttp://10.0.0.1|sk-two"})
+
+    def run(text):
+        done = subprocess.run(["sh", "-e", "-c", text], cwd=tmp_path, capture_output=True, text=True,
+                              env=conftest.clean_environment(ADMIN_PASSWORD=admin.PASSWORD))
+        assert done.returncode == 0, done.stdout + done.stderr
+    run(backup.replace(":3000", f":{server.port}"))
+    assert stat.S_IMODE((tmp_path / "backup.db").stat().st_mode) == 0o600
+    script.ok("DELETE", "/keys")
+    server.stop()
+    run(restore)
+    lines = (tmp_path / "all-keys.txt").read_text().splitlines()
+    assert sorted(lines) == ["http://10.0.0.1|sk-one", "http://10.0.0.1|sk-two"]
+
+
+def test_first_chats_have_printed_results():
+    found = printed(FRONT["en"])
+    assert len(found) == 5 and set(found) <= set(RESULTS), list(found)
+    for needle in ("scripts/run", "curl http", "curl -N", "from openai", "--import"):
+        assert any(needle in command for command in found)
+
+
+def test_start_prints_what_the_front_page_says(start_server):
+    server = start_server(None, HOST="0.0.0.0", WORKERS=None)
+    text = RESULTS["scripts/run"].replace(":3000", f":{server.port}")
+    out = "".join(line for line in server.output.splitlines(True) if not line.startswith("time="))
+    assert is_printed(out, text), out
+
+
+def test_front_page_quotes_what_was_measured():
+    """Each figure of the sentence about cost stands in docs/performance.md, in both languages."""
+    measured = (TREE / "docs/performance.md").read_text()
+    quoted = []
+    for path in FRONT.values():
+        line, = [line for line in path.read_text().splitlines() if "docs/performance.md" in line]
+        quoted.append(re.findall(r"\d+\.\d+", line))
+    assert quoted[0] == quoted[1] and len(quoted[0]) >= 3
+    for figure in quoted[0]:
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", measured), figure
 
 
 @pytest.mark.parametrize("path", MANUALS, ids=lambda path: path.name)

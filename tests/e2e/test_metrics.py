@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 
+import admin
 import answers
 import conftest
 import raw
@@ -139,6 +140,27 @@ def test_labels_are_bounded(counted):
     after = values(scrape(counted).body.decode())
     assert len(after) <= before + 2 * 30  # two routes more, with a histogram each
     assert not any("nowhere" in key or "no-such" in key for key in after)
+
+
+def test_keys_by_state_of_so_many_hosts(start_pool, upstream):
+    """Each host has its own series, up to 50; what is beyond, or has no short name, is one more."""
+    lines = [f"http://10.0.0.1/{'long' * 60}/{i}|sk-long-{i}" for i in range(2)]
+    lines += [f"http://10.0.0.1/{i:02d}|sk-many-{i}" for i in range(70)]
+    server = start_pool(lines, ADMIN_PASSWORD=admin.PASSWORD, HEALTH_CHECK_INTERVAL=0)
+    script = admin.Script(server)
+    for key in script.ok("GET", "/keys")["keys"][:3]:
+        script.ok("POST", f"/keys/{key['id']}/toggle")
+    text = scrape(server).body.decode()
+    rows = re.findall(r'(?m)^ollama2openai_keys\{host="([^"]+)",state="(\w+)"\} (\d+)$', text)
+    assert len(rows) == len({row[:2] for row in rows}) == 51 * 4
+    sums = {}
+    for _, state, count in rows:
+        sums[state] = sums.get(state, 0) + int(count)
+    assert sums == {"ready": 69, "cooling": 0, "dead": 0, "disabled": 3}
+    assert sum(int(count) for host, _, count in rows if host == "other") == 22
+    done = subprocess.run([program("promtool"), "check", "metrics"], capture_output=True,
+                          input=text.encode())
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 # ---- who may read ----

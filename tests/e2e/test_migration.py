@@ -198,6 +198,9 @@ def test_what_the_older_page_asked(start_server, upstream):
         one = added["key"]["id"]
         assert ask.ok("POST", f"/keys/{one}/toggle")["key"]["enabled"] is False
         assert ask.ok("POST", f"/keys/{one}/check")["success"] is True
+        checked = ask.ok("POST", "/keys/check")
+        assert len(checked["keys"]) == checked["summary"]["total"] == 3
+        assert all(OLDER_FIELDS <= set(key) for key in checked["keys"])
         assert ask.ok("POST", "/keys/reset-health")["success"] is True
         stats = ask.ok("GET", "/stats")
         assert set(stats) == {"summary", "stats"}

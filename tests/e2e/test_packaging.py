@@ -2,8 +2,10 @@
 
 import importlib.machinery
 import importlib.util
+import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -11,7 +13,10 @@ import subprocess
 
 import pytest
 
+import admin
+import answers
 import conftest
+import raw
 from test_program import run
 from tls_files import Certificates
 
@@ -60,12 +65,16 @@ def test_manual_page_has_every_setting(installed, binary, tmp_path):
         assert option.replace("-", r"\-") in page
 
 
-@pytest.mark.skipif(shutil.which("man") is None, reason="no man")
 def test_manual_page_is_sound(installed):
-    done = subprocess.run(["man", "--warnings", "-l", installed / "share/man/man1/ollama2openai.1"],
-                          capture_output=True, env={**os.environ, "LANG": "C.UTF-8", "MANWIDTH": "80"})
+    """No warning of the formatter that `man` calls, and all of it is there."""
+    groff = shutil.which("groff")
+    assert groff, "no groff: scripts/setup test brings it"
+    done = subprocess.run([groff, "-ww", "-b", "-Tutf8", "-Kutf8", "-man",
+                           installed / "share/man/man1/ollama2openai.1"],
+                          capture_output=True, env=conftest.clean_environment())
     assert done.returncode == 0
     assert done.stderr == b""
+    assert b"SHUTDOWN_TIMEOUT" in re.sub(rb".\x08|\x1b\[\d*m", b"", done.stdout)
 
 
 # ---- installed ----
@@ -87,28 +96,59 @@ def test_unit_names_the_installed_program(installed):
     assert "LimitNOFILE=65536\n" in unit
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def systemd_analyze(*arguments):
+    """Runs the one that is installed, or that scripts/setup unpacked, with its libraries and units."""
+    env = conftest.clean_environment()
+    found = shutil.which("systemd-analyze")
+    if not found:
+        root = TREE / "build/systemd"
+        found = root / "usr/bin/systemd-analyze"
+        assert found.exists(), "no systemd-analyze: scripts/setup test brings it"
+        libraries = {str(path.parent) for path in root.rglob("*.so*")}
+        units = {str(path.parent) for path in root.rglob("multi-user.target")}
+        env.update(LD_LIBRARY_PATH=":".join(libraries), SYSTEMD_UNIT_PATH=":".join(units))
+    return subprocess.run([found, *arguments], capture_output=True, text=True, env=env)
+
+
+def verify(unit):
+    """Whether systemd takes it, and what it says of it; our manual page is in no usual place here."""
+    done = systemd_analyze("verify", "--man=no", "--recursive-errors=no", unit)
+    return done.returncode == 0, [line for line in done.stderr.splitlines() if unit.stem in line]
+
+
 def test_unit_is_accepted_and_tight(installed):
     """systemd finds nothing wrong with it, and little that it could still take away."""
     unit = installed / "lib/systemd/system/ollama2openai.service"
-    env = {**os.environ, "MANPATH": str(installed / "share/man")}
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, env=env)
-    ours = [line for line in done.stderr.decode().splitlines()
-            if "ollama2openai" in line and "man ollama2openai" not in line]  # man may be missing
-    assert ours == []
-    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=20", unit],
-                          capture_output=True, env=env)
-    assert done.returncode == 0, done.stdout.decode()[-2000:]
+    assert verify(unit) == (True, [])
+    done = systemd_analyze("security", "--offline=yes", "--threshold=20", unit)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+@pytest.mark.parametrize("line, replacement", [
+    ("Type=notify", "Type=notified"),
+    ("/bin/ollama2openai\n", "/bin/no-such-program\n"),
+    ("ProtectSystem=strict", "ProtectSistem=strict"),
+])
+def test_a_bad_unit_is_seen(installed, tmp_path, line, replacement):
+    text = (installed / "lib/systemd/system/ollama2openai.service").read_text()
+    assert line in text
+    unit = tmp_path / "ollama2openai.service"
+    unit.write_text(text.replace(line, replacement))
+    accepted, said = verify(unit)
+    assert not accepted or said
 
 
 # ---- the container's files; scripts/check-image builds and runs them ----
 
-@pytest.fixture(scope="module")
-def check_image():
-    loader = importlib.machinery.SourceFileLoader("check_image", str(TREE / "scripts/check-image"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("check_image", loader))
+def load_script(name):
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(TREE / "scripts" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
     return module
+
+
+check_image = load_script("check-image")
+COMPOSE = (TREE / "docker-compose.yml").read_text()
 
 
 def test_dockerfile_and_compose_file_keep_the_rules():
@@ -129,7 +169,7 @@ def test_dockerfile_and_compose_file_keep_the_rules():
     ("RUN scripts/setup build", "RUN apt-get install --yes gcc"),
     ("RUN scripts/setup build", "RUN cd /src && make"),
 ])
-def test_dockerfile_rules_see_a_bad_line(check_image, line, replacement):
+def test_dockerfile_rules_see_a_bad_line(line, replacement):
     text = (TREE / "Dockerfile").read_text()
     assert list(check_image.lint(check_image.read_dockerfile(text))) == []
     assert line in text
@@ -137,24 +177,80 @@ def test_dockerfile_rules_see_a_bad_line(check_image, line, replacement):
     assert len(list(check_image.lint(check_image.read_dockerfile(bad)))) == 1
 
 
-def test_compose_file_hands_every_setting_on(check_image, binary, tmp_path):
+def test_compose_file_hands_every_setting_on(binary, tmp_path):
     """All of them but where the data and the listener are, which the file itself decides."""
-    compose = (TREE / "docker-compose.yml").read_text()
     _, out = run(binary, "--check-config", cwd=tmp_path)
     names = {line.split("=")[0] for line in out.splitlines()} - {"PORT", "HOST", "DATA_DIR"}
-    env = check_image.compose_environment(compose, {name: f"of {name}" for name in names})
+    assert names == set(check_image.SAMPLES)
+    env = check_image.compose_environment(COMPOSE, {name: f"of {name}" for name in names})
     assert env == {name: f"of {name}" for name in names}
-    assert "${HOST:-0.0.0.0}:${PORT:-3000}:3000" in compose
 
 
-def test_compose_file_starts_with_a_password_alone(check_image, binary, tmp_path):
-    """What is not set arrives empty, which counts as not set; no password is a sentence."""
-    compose = (TREE / "docker-compose.yml").read_text()
-    env = check_image.compose_environment(compose, {"ADMIN_PASSWORD": "correct horse"})
-    status, out = run(binary, "--check-config", cwd=tmp_path, **env)
-    assert status == 0, out
-    with pytest.raises(check_image.Failure, match="set ADMIN_PASSWORD"):
-        check_image.compose_environment(compose, {"ADMIN_PASSWORD": ""})
+@pytest.mark.parametrize("shell, where", [
+    ({}, "0.0.0.0:3000:3000"), ({"PORT": "4000"}, "0.0.0.0:4000:3000"),
+    ({"HOST": "127.0.0.1"}, "127.0.0.1:3000:3000")])
+def test_compose_file_says_where_it_is_published(shell, where):
+    assert check_image.published(COMPOSE, shell) == where
+
+
+@pytest.mark.parametrize("name", check_image.SAMPLES)
+def test_variable_of_the_compose_file_takes_effect(binary, tmp_path, name):
+    """It alone, and as it was set. What is not set arrives empty, which counts as not set."""
+    check_image.make_files(tmp_path)
+
+    def settings(shell):
+        env = check_image.compose_environment(COMPOSE, shell)
+        status, out = run(binary, "--check-config", cwd=tmp_path, **env)
+        assert status == 0, out
+        return dict(line.split("=", 1) for line in out.splitlines())
+    shell = check_image.sample(name, tmp_path)
+    usual, found = settings({"ADMIN_PASSWORD": "p"}), settings(shell)
+    shown = {one: "(set)" if one in check_image.SECRETS else value for one, value in shell.items()}
+    assert found == {**usual, **{one: f"{text}  (environment)" for one, text in shown.items()}}
+    assert usual["ADMIN_PASSWORD"] == "(set)  (environment)"
+    assert all(text.endswith("  (default)") for other, text in usual.items()
+               if other != "ADMIN_PASSWORD")
+
+
+def listeners(port):
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
+def test_a_server_under_the_compose_file(start_server, new_upstream, tmp_path):
+    """What can be seen from outside of variables that were set in the shell of `docker compose`."""
+    upstream = new_upstream()
+    shell = {**check_image.SECRETS, "OLLAMA_BASE_URL": upstream.url, "KEY_FILE": tmp_path / "key",
+             **{name: check_image.SAMPLES[name] for name in (
+                 "REASONING_FIELD", "DEFAULT_NUM_CTX", "LOG_FORMAT", "DEBUG_HEADERS", "WORKERS",
+                 "BODY_LIMIT", "CORS_ORIGINS")}}
+    shell = {name: str(value) for name, value in shell.items()}
+    server = start_server(**check_image.compose_environment(COMPOSE, shell))
+    assert raw.chat(server).status == 401
+    upstream.script(answers.whole(200, answers.chat_object("two", message={
+        "role": "assistant", "content": "two", "thinking": "one"})))
+    origin = {"Origin": "https://chat.example"}
+    answer = raw.chat(server, headers={"Authorization": "Bearer image-token", **origin})
+    message = answer.json()["choices"][0]["message"]
+    assert message["reasoning"] == message["reasoning_content"] == "one"
+    assert answer.header("X-Attempts") and answer.header("Access-Control-Allow-Origin")
+    assert json.loads(upstream.chats()[0].body)["options"]["num_ctx"] == 8192
+    token = {"Authorization": "Bearer image-token"}
+    assert raw.exchange(server, raw.build("POST", "/v1/chat/completions", b"{" + b" " * 4096,
+                                          token)).status == 413
+    assert raw.chat(server, headers={**token, "Origin": "https://other.example"}).status == 403
+    assert raw.get(server, "/metrics", [("Authorization", "Bearer image-metrics")]).status == 200
+    assert admin.login(server, "correct horse").status == 200
+    assert (tmp_path / "key").stat().st_size == 32
+    assert listeners(server.port) == 3  # one of each worker
+    assert json.loads(server.wait_log('"route":"chat"')[0])["status"] in (200, 401)
+
+
+def test_compose_file_wants_a_password():
+    """No password is a sentence that says what to do."""
+    for shell in ({}, {"ADMIN_PASSWORD": ""}, {"API_TOKEN": "t"}):
+        with pytest.raises(check_image.Failure, match=r"^set ADMIN_PASSWORD, in \.env beside "):
+            check_image.compose_environment(COMPOSE, shell)
 
 
 # ---- --healthcheck ----
