@@ -4,13 +4,13 @@ export const WORDS = {
     password: "Password", logIn: "Log in", wrong: "That is not the password.", keys: "Keys", chat: "Chat", settings: "Settings", log: "Log",
     overview: "Overview", addKeys: "Add keys", paste: /^Paste keys here/, addCount: /^Add [\d,]+ keys?$/, showKeys: "Show the keys",
     search: /^Search key/, dead: "dead", disabled: "disabled", disable: "Disable", enable: "Enable", message: /^Message/, send: "Send",
-    asCode: "As code", logOut: "Log out", undo: "Undo", export: "Export", other: "中文", searchSettings: "Search settings", test: "Send a test request",
+    asCode: "As code", logOut: "Log out", undo: "Undo", export: "Export", clearSelection: "Clear selection", other: "中文", searchSettings: "Search settings", test: "Send a test request",
     works: /^It works/, errors: "3 errors", added: /keys added$/, dup: "1 duplicate",
   },
   zh: {
     password: "密码", logIn: "登录", wrong: "密码不对。", keys: "密钥", chat: "对话", settings: "设置", log: "日志", overview: "概览",
     addKeys: "添加密钥", paste: /^在此粘贴/, addCount: /^添加 [\d,]+ 个密钥$/, showKeys: "查看密钥", search: /^搜索密钥/, dead: "失效",
-    disabled: "停用", disable: "停用", enable: "启用", message: /^消息/, send: "发送", asCode: "代码", logOut: "退出", undo: "撤销", export: "导出",
+    disabled: "停用", disable: "停用", enable: "启用", message: /^消息/, send: "发送", asCode: "代码", logOut: "退出", undo: "撤销", export: "导出", clearSelection: "取消选择",
     other: "English", searchSettings: "搜索设置", test: "发送测试请求", works: /^正常/, errors: "错误 3", added: /^已添加/, dup: "重复 1",
   },
 };

@@ -266,9 +266,9 @@ const ROUTES = [
   [/^POST \/keys\/bulk$/, bulk],
   [/^POST \/keys\/check$/, ({ state, world, response }) => json(response, 202, { job: startJob(state, world.list, "check") })],
   [/^POST \/keys\/export$/, async ({ world, request, response }) => {
-    const { password, filter } = await bodyOf(request);
+    const { password, ids, filter } = await bodyOf(request);
     if (password !== PASSWORD) fail(403, "the password is wrong");
-    response.end(matching(world, filter ?? {}).map((k) => `${k.baseUrl}|sk-plain-${k.id}\n`).join(""));
+    response.end((ids ? ids.map((id) => find(world, id)) : matching(world, filter ?? {})).map((k) => `${k.baseUrl}|sk-plain-${k.id}\n`).join(""));
   }],
   [/^GET \/jobs\/(\w+)$/, ({ state, match, response }) => json(response, 200, state.jobs.get(match[1]) ?? fail(404, "no such job"))],
   [/^DELETE \/jobs\/(\w+)$/, ({ state, match, response }) => { state.jobs.get(match[1]).state = "stopped"; json(response, 200, {}); }],

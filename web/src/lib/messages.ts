@@ -248,7 +248,6 @@ export const messages = {
   didDelete: [(n: number) => `${keysEn(n)} deleted.`, (n: number) => `已删除 ${keysZh(n)}。`],
   didExport: [(n: number) => `${keysEn(n)} exported.`, (n: number) => `已导出 ${keysZh(n)}。`],
   didAdd: [(n: number) => `${keysEn(n)} added.`, (n: number) => `已添加 ${keysZh(n)}。`],
-  exportAll: ["Export takes all keys that match: select all first", "导出针对所有匹配的密钥：请先全选"],
   exportTitle: [(n: number) => `Export ${keysEn(n)}`, (n: number) => `导出 ${keysZh(n)}`],
   exportText: [
     "The file holds the keys in plain text, one a line. The server's log notes that it was made.",

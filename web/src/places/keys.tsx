@@ -377,15 +377,12 @@ function Actions(props: {
       {button("enable")}
       {button("disable")}
       {button("reset")}
-      <Button disabled={busy !== "" || !props.selection.all} onClick={() => setExporting(true)}
-        {...(props.selection.all ? {} : { title: tr("exportAll") })}>
-        {tr("export")}
-      </Button>
+      <Button disabled={busy !== ""} onClick={() => setExporting(true)}>{tr("export")}</Button>
       {button("delete", "danger")}
       {exporting && (
         <PasswordDialog title={tr("exportTitle", count)} text={tr("exportText")} yes={tr("export")}
           onClose={() => setExporting(false)}
-          onPassword={(password) => download(password, props.filter)} />
+          onPassword={(password) => download(password, target)} />
       )}
     </div>
   );
@@ -401,9 +398,9 @@ function done(action: Action, count: number): void {
   toast(words[action]);
 }
 
-async function download(password: string, filter: Filter): Promise<string | null> {
+async function download(password: string, target: { filter: Filter } | { ids: Key["id"][] }): Promise<string | null> {
   try {
-    const lines = await text("POST", "/keys/export", { password, filter });
+    const lines = await text("POST", "/keys/export", { password, ...target });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([lines], { type: "text/plain" }));
     link.download = "keys.txt";
