@@ -6,6 +6,7 @@ import { tr } from "../lib/i18n";
 import { cut, countLines, without } from "../lib/keytext";
 import { keysChanged, overview, watchJob } from "../lib/live";
 import { go } from "../lib/router";
+import { said } from "../lib/said";
 import type { BatchFault, BatchResult } from "../lib/types";
 import { Ago, Button, Code, describe, Link, Progress, Tabs } from "../ui/basics";
 import { ask, toast } from "../ui/dialog";
@@ -282,7 +283,7 @@ function VerdictView(props: {
         <strong>{tr("newCount", verdict.added)}</strong> · {tr("duplicateCount", verdict.duplicates)} ·{" "}
         <span class={verdict.errorCount > 0 ? "bad" : ""}>{tr("errorCount", verdict.errorCount)}</span>
       </p>
-      {verdict.notes.map((note) => <p key={note} class="faint">{note}</p>)}
+      {verdict.notes.map((note) => <p key={note} class="faint">{said(note)}</p>)}
       <Tabs label={tr("verdict")} value={part} onChange={setPart}
         options={[["new", tr("newLines")], ["errors", tr("faultyLines")]]} />
       {part === "errors" ? <Faults faults={verdict.errors} count={verdict.errorCount} /> : (
@@ -299,7 +300,7 @@ function Faults({ faults, count }: { faults: BatchFault[]; count: number }) {
       <thead><tr><th class="num">{tr("line")}</th><th>{tr("text")}</th><th>{tr("why")}</th></tr></thead>
       <tbody>
         {faults.slice(0, SHOWN).map((f, i) => (
-          <tr key={i}><td class="num">{f.line === 0 ? f.place : num(f.line)}</td><td class="mono clip">{f.input}</td><td>{f.error}</td></tr>
+          <tr key={i}><td class="num">{f.line === 0 ? said(f.place) : num(f.line)}</td><td class="mono clip">{f.input}</td><td>{said(f.error)}</td></tr>
         ))}
       </tbody>
       {count > SHOWN && <caption>{tr("moreLines", count - SHOWN)}</caption>}

@@ -5,9 +5,11 @@ import { day, exact, hostOf, ms, num, percent } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, useLoad, useNow } from "../lib/live";
 import { go } from "../lib/router";
+import { said } from "../lib/said";
 import type { DayCounts, Key, KeyDetail, Move, State, Stats, TestDone, TestStep } from "../lib/types";
 import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton } from "../ui/basics";
 import { ask, toast } from "../ui/dialog";
+import { reasonOf } from "./keys";
 
 const HISTORY_DAYS = 30;
 
@@ -41,7 +43,7 @@ export function KeyPlace({ id }: { id: string }) {
       {key.lastError && (
         <section>
           <h2>{tr("lastError")}</h2>
-          <pre class="text" tabIndex={0}>{key.lastError}</pre>
+          <pre class="text" tabIndex={0}>{said(key.lastError)}</pre>
         </section>
       )}
     </main>
@@ -109,7 +111,7 @@ function Why({ detail }: { detail: KeyDetail }) {
             <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && ` (${trMaybe(key.source) ?? key.source})`}</span>
           )}
         </p>
-        {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reason}</p>}
+        {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reasonOf(key.cause, reason)}</p>}
         {key.since && <p class="faint">{tr("since")} <Ago at={key.since} /></p>}
       </div>
     </div>
@@ -229,7 +231,7 @@ function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {
               <li key={i}>
                 <Ago at={m.at} />
                 <span class={`state ${m.to}`}><Shape state={m.to} />{tr(m.to)}</span>
-                <span>{m.reason || trMaybe(`cause_${m.cause}`) || ""}{m.source && ` (${trMaybe(m.source) ?? m.source})`}</span>
+                <span>{reasonOf(m.cause, m.reason) || trMaybe(`cause_${m.cause}`) || ""}{m.source && ` (${trMaybe(m.source) ?? m.source})`}</span>
               </li>
             ))}
           </ol>
@@ -326,7 +328,7 @@ function TestRequest({ id }: { id: string }) {
           <li key={i} class={s.ok ? "good" : "bad"}>
             <Shape state={s.ok ? "ready" : "dead"} />
             <span>{trMaybe(`step_${s.step}`) ?? s.step}</span>
-            <span class="faint detail">{s.detail}</span>
+            <span class="faint detail">{said(s.detail ?? "")}</span>
             <span class="num">{ms(s.ms)}</span>
           </li>
         ))}
@@ -336,7 +338,7 @@ function TestRequest({ id }: { id: string }) {
           <Shape state={end.ok ? "ready" : "dead"} />
           <div>
             <p><strong>{end.ok ? tr("testGood", ms(end.ms)) : tr("testBad")}</strong></p>
-            {end.error && <p class="reason">{end.error}</p>}
+            {end.error && <p class="reason">{said(end.error)}</p>}
             {end.text && <p class="quote">{end.text}</p>}
           </div>
         </div>

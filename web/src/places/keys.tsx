@@ -5,6 +5,7 @@ import { hostOf, num, percent } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, overview, tick, watchJob } from "../lib/live";
 import { go, place, setQuery } from "../lib/router";
+import { said } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import { STATES, type Filter, type Key, type KeyPage, type State } from "../lib/types";
 import { Ago, Button, Countdown, describe, Empty, Failure, Link, Shape } from "../ui/basics";
@@ -313,11 +314,16 @@ function openOnClick(event: MouseEvent, key: Key): void {
   go(`/keys/${encodeURIComponent(key.id)}`);
 }
 
+/** A reason in few words: of a limit the table shows already for how long. */
+export function reasonOf(cause: string | null | undefined, reason: string | null | undefined): string {
+  return cause === "limit" ? tr("cause_limit") : said(reason ?? "");
+}
+
 /** Why a key is not ready, in few words. */
 export function whyOf(key: Key): string {
   if (key.status === "ready") return "";
   if (key.status === "disabled") return tr("disabledByPerson");
-  const text = key.reason || key.lastError || "";
+  const text = reasonOf(key.cause, key.reason || key.lastError);
   if (key.status !== "cooling" || !key.source) return text;
   const source = trMaybe(key.source) ?? key.source;
   return text ? `${text} (${source})` : source;

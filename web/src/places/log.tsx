@@ -6,6 +6,7 @@ import { clock, exact, hostOf, ms, num } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { listenLog, overview, useLoad } from "../lib/live";
 import { go, place, setQuery } from "../lib/router";
+import { said } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import type { Attempt, LogEntry, LogPage } from "../lib/types";
 import { Ago, Button, Empty, Failure, Link, Shape, Skeleton } from "../ui/basics";
@@ -294,8 +295,8 @@ function Detail({ entry: e, attempts }: { entry: LogEntry; attempts: Attempt[] }
                       <Link to={`/keys/${encodeURIComponent(a.keyId)}`}>{a.keyName || <span class="mono">{a.keyMask}</span>}</Link>}
                     {a.host && <span class="faint"> {hostOf(a.host)}</span>}
                   </p>
-                  <p class="faint">{a.status !== null && `${a.status} · `}{trMaybe(`verdict_${a.verdict}`) ?? a.verdict} · {ms(a.ms)}</p>
-                  {a.text && <p class="reason">{a.text}</p>}
+                  <p class="faint">{a.status !== null && `${a.status} · `}{trMaybe(`end_${a.verdict}`) ?? a.verdict} · {ms(a.ms)}</p>
+                  {a.text && <p class="reason">{said(a.text)}</p>}
                 </div>
               </li>
             ))}

@@ -5,6 +5,7 @@ import { hostOf, ms, num, percent, rate, short, span, when } from "../lib/format
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, overview, overviewError, refreshOverview, tick, useLoad, useNow } from "../lib/live";
 import { place, setQuery } from "../lib/router";
+import { said } from "../lib/said";
 import type { Host, Overview as Data, Problem, Range, Series } from "../lib/types";
 import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton, Tabs } from "../ui/basics";
 import { Chart } from "../ui/chart";
@@ -65,13 +66,13 @@ function sentence(p: Problem): Sentence {
   const filter = (status: string) => `/keys${query({ status, host: p.host ?? undefined })}`;
   switch (p.kind) {
     case "no_upstream":
-      return { level: "bad", text: tr("problemNoUpstream", p.text), to: "/keys/add" };
+      return { level: "bad", text: tr("problemNoUpstream", said(p.text)), to: "/keys/add" };
     case "none_ready":
       return { level: "bad", text: tr("problemNoneReady", withUntil(p)), to: "/keys?sort=until" };
     case "store":
-      return { level: "bad", text: tr("problemStore", p.text) };
+      return { level: "bad", text: tr("problemStore", said(p.text)) };
     case "host":
-      return { level: "bad", text: tr("problemHost", host, p.text), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
+      return { level: "bad", text: tr("problemHost", host, said(p.text)), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
     case "errors":
       return { level: "bad", text: tr("problemErrors", p.count), to: "/log?status=error" };
     case "dead":
@@ -83,7 +84,7 @@ function sentence(p: Problem): Sentence {
     case "all_disabled":
       return { level: "bad", text: tr("problemAllDisabled"), to: "/keys" };
     default:
-      return { level: "warn", text: p.text };
+      return { level: "warn", text: said(p.text) };
   }
 }
 
@@ -126,7 +127,7 @@ function ProblemView({ problem }: { problem: Problem }) {
     setBusy(true);
     try {
       const answer = await api<{ host: Host }>("POST", "/hosts/check", { body: { host } });
-      toast(answer.host.cooling ? tr("hostStillDown", hostOf(host), answer.host.reason ?? "") : tr("hostIsBack", hostOf(host)));
+      toast(answer.host.cooling ? tr("hostStillDown", hostOf(host), said(answer.host.reason ?? "")) : tr("hostIsBack", hostOf(host)));
       keysChanged();
     } catch (e) {
       toast(describe(e));
@@ -253,18 +254,23 @@ function Charts({ series }: { series: Series }) {
   );
 }
 
+/** All that have no row of their own are in one, which the server names so. */
+function nameOf(name: string): string {
+  return name === "other" ? tr("end_other") : name;
+}
+
 function Top({ series }: { series: Series }) {
   const { models, errors, hosts } = series.top;
   return (
     <div class="tops">
       <TopTable title={tr("topModels")} heads={[tr("model"), tr("requests"), tr("failed")]}
-        rows={models.map((m) => [m.model, num(m.requests), percent(m.errors, m.requests)])}
+        rows={models.map((m) => [nameOf(m.model), num(m.requests), percent(m.errors, m.requests)])}
         to={(i) => `/log${query({ model: models[i]!.model })}`} />
       <TopTable title={tr("topErrors")} heads={[tr("endWord"), tr("status"), tr("count")]}
         rows={errors.map((e) => [trMaybe(`end_${e.end}`) ?? e.end, String(e.status), num(e.count)])}
         to={(i) => `/log${query({ status: errors[i]!.status })}`} />
       <TopTable title={tr("topHosts")} heads={[tr("host"), tr("requests"), tr("failed")]}
-        rows={hosts.map((h) => [hostOf(h.host), num(h.requests), percent(h.errors, h.requests)])}
+        rows={hosts.map((h) => [nameOf(hostOf(h.host)), num(h.requests), percent(h.errors, h.requests)])}
         to={(i) => `/log${query({ host: hosts[i]!.host })}`} />
     </div>
   );
@@ -315,7 +321,7 @@ function Hosts({ hosts, total }: { hosts: Host[]; total: number }) {
             <tr key={h.host}>
               <td class="clip"><Link to={`/keys${query({ host: h.host })}`}>{hostOf(h.host)}</Link></td>
               <td>
-                <span class={`state ${h.cooling ? "cooling" : "ready"}`} title={h.reason ?? ""}>
+                <span class={`state ${h.cooling ? "cooling" : "ready"}`} title={said(h.reason ?? "")}>
                   <Shape state={h.cooling ? "cooling" : "ready"} />
                   {h.cooling ? <span>{tr("cooling")} {h.until && <Countdown to={h.until} />}</span> : tr("answers")}
                 </span>

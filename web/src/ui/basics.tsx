@@ -6,6 +6,7 @@ import { ago, exact, left } from "../lib/format";
 import { tr } from "../lib/i18n";
 import { useNow } from "../lib/live";
 import { href, onLink } from "../lib/router";
+import { said } from "../lib/said";
 import type { State } from "../lib/types";
 
 export function Link(props: {
@@ -178,7 +179,7 @@ export function describe(error: unknown): string {
   if (error.status === 0) return tr("errorUnreachable");
   if (error.status === 404 && !error.message) return tr("errorNotFound");
   if (error.status === 429) return tr("errorTooMany", error.retryAfterS);
-  return error.message ? tr("errorSaid", error.message) : tr("errorStatus", error.status);
+  return error.message ? tr("errorSaid", said(error.message)) : tr("errorStatus", error.status);
 }
 
 export function Tabs<T extends string>(props: {
