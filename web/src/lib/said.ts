@@ -64,6 +64,14 @@ function inner(text: string, depth: number): string {
   return chinese(text, depth) ?? `“${text}”`;
 }
 
+/** Heads of sentences that say once more what stands beside them: the host, or that a key is dead. */
+const HEADS = /^(?:refused: (?=.)|(?:cannot connect to the upstream: )?cannot connect to '[^']*'(?: \([^)]*\))?: (?=.))/;
+
+/** What is left to say in a row or a sentence that names host and state. */
+export function brief(text: string): string {
+  return said(text.replace(HEADS, ""));
+}
+
 export function said(text: string): string {
   return lang.get() === "zh" ? (chinese(text, DEPTH) ?? text) : text;
 }

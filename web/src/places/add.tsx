@@ -296,7 +296,7 @@ function VerdictView(props: {
 function Faults({ faults, count }: { faults: BatchFault[]; count: number }) {
   if (faults.length === 0) return <p class="faint">{tr("noFaults")}</p>;
   return (
-    <table class="plain">
+    <table class="plain faults">
       <thead><tr><th class="num">{tr("line")}</th><th>{tr("text")}</th><th>{tr("why")}</th></tr></thead>
       <tbody>
         {faults.slice(0, SHOWN).map((f, i) => (
@@ -382,7 +382,7 @@ function LastImport() {
   if (!last || last.left === 0) return null;
   return (
     <p class="lastimport">
-      {tr("lastImport", last.count)} <Ago at={last.at} />.{" "}
+      {tr("lastImport", last.count)}<Ago at={last.at} />{tr("fullStop")}{" "}
       <Button kind="quiet" onClick={() => void undo(last.id, last.left)}>{tr("undo")}</Button>
     </p>
   );

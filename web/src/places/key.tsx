@@ -108,11 +108,11 @@ function Why({ detail }: { detail: KeyDetail }) {
         <p>
           <strong>{sentence}</strong>{" "}
           {key.status === "cooling" && key.coolingUntil && (
-            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && ` (${trMaybe(key.source) ?? key.source})`}</span>
+            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && tr("withSource", "", trMaybe(key.source) ?? key.source)}</span>
           )}
         </p>
         {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reasonOf(key.cause, reason)}</p>}
-        {key.since && <p class="faint">{tr("since")} <Ago at={key.since} /></p>}
+        {key.since && <p class="faint">{tr("since")} <Ago at={key.since} />{tr("sinceEnd")}</p>}
       </div>
     </div>
   );
@@ -209,6 +209,11 @@ function pieces(moves: Move[], now: State, start: number, end: number): Piece[] 
   return out;
 }
 
+function moveWhy(m: Move): string {
+  const why = reasonOf(m.cause, m.reason) || trMaybe(`cause_${m.cause}`) || "";
+  return m.source ? tr("withSource", why, trMaybe(m.source) ?? m.source) : why;
+}
+
 function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {
   const now = useNow();
   const first = moves.reduce((min, m) => Math.min(min, Date.parse(m.at)), now);
@@ -231,7 +236,7 @@ function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {
               <li key={i}>
                 <Ago at={m.at} />
                 <span class={`state ${m.to}`}><Shape state={m.to} />{tr(m.to)}</span>
-                <span>{reasonOf(m.cause, m.reason) || trMaybe(`cause_${m.cause}`) || ""}{m.source && ` (${trMaybe(m.source) ?? m.source})`}</span>
+                <span>{moveWhy(m)}</span>
               </li>
             ))}
           </ol>

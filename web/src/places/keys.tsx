@@ -5,7 +5,7 @@ import { hostOf, num, percent } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, overview, tick, watchJob } from "../lib/live";
 import { go, place, setQuery } from "../lib/router";
-import { said } from "../lib/said";
+import { brief } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import { STATES, type Filter, type Key, type KeyPage, type State } from "../lib/types";
 import { Ago, Button, Countdown, describe, Empty, Failure, Link, Shape } from "../ui/basics";
@@ -316,7 +316,7 @@ function openOnClick(event: MouseEvent, key: Key): void {
 
 /** A reason in few words: of a limit the table shows already for how long. */
 export function reasonOf(cause: string | null | undefined, reason: string | null | undefined): string {
-  return cause === "limit" ? tr("cause_limit") : said(reason ?? "");
+  return cause === "limit" ? tr("cause_limit") : brief(reason ?? "");
 }
 
 /** Why a key is not ready, in few words. */
@@ -326,7 +326,7 @@ export function whyOf(key: Key): string {
   const text = reasonOf(key.cause, key.reason || key.lastError);
   if (key.status !== "cooling" || !key.source) return text;
   const source = trMaybe(key.source) ?? key.source;
-  return text ? `${text} (${source})` : source;
+  return text ? tr("withSource", text, source) : source;
 }
 
 // ---- acting on what is selected ----

@@ -5,8 +5,8 @@ import { hostOf, ms, num, percent, rate, short, span, when } from "../lib/format
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, overview, overviewError, refreshOverview, tick, useLoad, useNow } from "../lib/live";
 import { place, setQuery } from "../lib/router";
-import { said } from "../lib/said";
-import type { Host, Overview as Data, Problem, Range, Series } from "../lib/types";
+import { brief, said } from "../lib/said";
+import type { Host, Overview as Data, Problem, Range, Series, State } from "../lib/types";
 import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton, Tabs } from "../ui/basics";
 import { Chart } from "../ui/chart";
 import { toast } from "../ui/dialog";
@@ -72,7 +72,7 @@ function sentence(p: Problem): Sentence {
     case "store":
       return { level: "bad", text: tr("problemStore", said(p.text)) };
     case "host":
-      return { level: "bad", text: tr("problemHost", host, said(p.text)), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
+      return { level: "bad", text: tr("problemHost", host, brief(p.text)), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
     case "errors":
       return { level: "bad", text: tr("problemErrors", p.count), to: "/log?status=error" };
     case "dead":
@@ -88,7 +88,11 @@ function sentence(p: Problem): Sentence {
   }
 }
 
-const LEVELS: Record<Level, "dead" | "cooling" | "disabled"> = { bad: "dead", warn: "cooling", note: "disabled" };
+/** The shape of the state that it is about, which is the same everywhere. */
+function shapeOf(p: Problem): State {
+  if (p.kind === "all_disabled") return "disabled";
+  return p.kind === "limit" || p.kind === "failing" ? "cooling" : "dead";
+}
 
 function Problems({ data }: { data: Data }) {
   const now = useNow();
@@ -127,7 +131,7 @@ function ProblemView({ problem }: { problem: Problem }) {
     setBusy(true);
     try {
       const answer = await api<{ host: Host }>("POST", "/hosts/check", { body: { host } });
-      toast(answer.host.cooling ? tr("hostStillDown", hostOf(host), said(answer.host.reason ?? "")) : tr("hostIsBack", hostOf(host)));
+      toast(answer.host.cooling ? tr("hostStillDown", hostOf(host), brief(answer.host.reason ?? "")) : tr("hostIsBack", hostOf(host)));
       keysChanged();
     } catch (e) {
       toast(describe(e));
@@ -136,7 +140,7 @@ function ProblemView({ problem }: { problem: Problem }) {
   };
   return (
     <div class={`problem ${s.level}`}>
-      <Shape state={LEVELS[s.level]} />
+      <Shape state={shapeOf(problem)} />
       <p>
         {s.text}
         {problem.since && <span class="faint"> <Ago at={problem.since} /></span>}

@@ -102,7 +102,7 @@ export function Countdown({ to }: { to: string }) {
   const now = useNow();
   return (
     <time class="countdown" dateTime={to} title={exact(to)}>
-      {left(to, now)}
+      {Date.parse(to) > now ? left(to, now) : tr("soon")}
     </time>
   );
 }
