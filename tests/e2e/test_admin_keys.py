@@ -420,6 +420,16 @@ def test_a_caller_who_leaves_ends_his_check(admin):
 # ---- export, backup, stats ----
 
 
+def test_dry_run_names_the_line_of_a_key_that_is_there(admin):
+    batch(admin, "http://10.0.0.1|sk-a")
+    text = "# one\nhttp://10.0.0.1|sk-b\nhttp://10.0.0.1|sk-a\nhttp://10.0.0.1|sk-b"
+    dry = admin.ok("POST", "/keys/batch?dryRun=1", {"keys": text})
+    assert [key["line"] for key in dry["added"]] == [2]
+    assert sorted(key["line"] for key in dry["duplicates"]) == [3, 4]
+    done = admin.ok("POST", "/keys/batch", {"keys": text})
+    assert not any("line" in key for key in done["added"] + done["duplicates"])
+
+
 def test_export_wants_the_password_again(admin):
     batch(admin, "http://10.0.0.1|sk-a\nhttp://10.0.0.2\nhttps://ollama.com|sk-b")
     response = admin("POST", "/keys/export", {"password": PASSWORD})

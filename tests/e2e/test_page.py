@@ -7,6 +7,7 @@ program in test_walk.
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -141,6 +142,37 @@ def test_axe_in_the_program(start_server, new_upstream):
         ["", MODEL], ["/keys", "the good one"], [f"/keys/{keys[1]}", "sk-d"],
         [f"/keys/{keys[2]}", "sk-d"], ["/keys/add", "192.168.1.5:11434"], ["/log", MODEL],
         [f"/log/{entry}", MODEL], ["/chat", MODEL], ["/settings", "MAX_RETRIES"]]}))
+
+
+def test_restart_and_end_of_session(start_server, new_upstream, tmp_path):
+    """A page that is open finds its server again, and the login leads back to the place."""
+    upstream = new_upstream()
+    settings = {"ADMIN_PASSWORD": None, "PORT": free_port(), "folder": tmp_path}
+    dotenv = f"ADMIN_PASSWORD={PASSWORD}\n"
+    server = start_server(upstream, dotenv=dotenv, **settings)
+    script = Script(server)
+    key = script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-last-0000000000000001"})["key"]
+    script.ok("PATCH", f"/keys/{key['id']}", {"name": "the one key"})
+    page = subprocess.Popen(
+        [node_clients.node(), str(FOLDER / "lasting.mjs"),
+         json.dumps({"url": server.url, "passwords": [PASSWORD, "another one"]})],
+        cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env={"PATH": "/usr/bin:/bin", "O2O_CHROMIUM": node_clients.browser()})
+    try:
+        for word in page.stdout:
+            if word == "stop\n":
+                server.stop()
+            elif word == "start\n":
+                server = start_server(upstream, **settings)
+            elif word == "change\n":  # ends all sessions of the old one
+                (tmp_path / ".env").write_text("ADMIN_PASSWORD=another one\n")
+                server.signal(signal.SIGHUP)
+            page.stdin.write("\n")
+            page.stdin.flush()
+        assert page.wait(timeout=60) == 0, page.stderr.read()
+    finally:
+        page.kill()
+        page.wait()
 
 
 def test_behaviour(dist):

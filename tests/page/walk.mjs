@@ -133,7 +133,21 @@ async function settingsAndMore() {
     await page.locator(".vrow:not(.head) a").first().click();
     await button(say.test).click();
     await page.getByText(say.works).waitFor();
+    const steps = await page.locator(".steps li").allInnerTexts();
+    check(steps.length === say.steps.length && say.steps.every((step, i) => steps[i].startsWith(step)), `each step is shown: ${steps}`);
   }
+}
+
+/** What the import added goes again, by the place that remembers it. */
+async function undoImport() {
+  await page.goto(`${url}/admin/keys/add`);
+  await button(say.undo).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(say.undoQuestion).waitFor();
+  await dialog.getByRole("button", { name: say.undo, exact: true }).click();
+  await page.getByText(say.deletedAll).waitFor({ timeout: 30_000 });
+  await page.goto(`${url}/admin/keys`);
+  await page.getByText(say.noKeysYet).waitFor();
 }
 
 async function languageAndEnd() {
@@ -152,6 +166,7 @@ try {
   await exportKeys();
   const snippet = await chat();
   await settingsAndMore();
+  await undoImport();
   await languageAndEnd();
   check(page.faults.length === 0, page.faults.join("; "));
   console.log(JSON.stringify({ snippet }));

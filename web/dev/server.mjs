@@ -150,7 +150,7 @@ async function batch({ world, url, request, response }) {
     const scheme = /^(\w+):\/\//.exec(input)?.[1];
     if (scheme && !/^https?$/.test(scheme)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "URL does not begin with http:// or https://" });
     if (/\s/.test(input)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "the key holds a blank" });
-    if (seen.has(input)) return void result.duplicates.push({ input, line: i + 1 });
+    if (seen.has(input)) return void result.duplicates.push({ ...blank(world, 0), key: input.length > 20 ? `${input.slice(0, 4)}…${input.slice(-4)}` : "•••", line: i + 1 });
     seen.add(input);
     const key = { ...blank(world, dry ? 0 : world.nextId++), key: input.length > 20 ? `${input.slice(0, 4)}…${input.slice(-4)}` : "•••", plain: input, import: id };
     if (baseUrl) key.baseUrl = baseUrl;

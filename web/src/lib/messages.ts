@@ -128,6 +128,10 @@ export const messages = {
     (host: string, why: string) => `Host ${host} does not work${why ? ` (${why})` : ""}.`,
     (host: string, why: string) => `主机 ${host} 无法使用${why ? `（${why}）` : ""}。`,
   ],
+  problemHostSilent: [
+    (host: string, why: string) => `Host ${host} does not answer${why ? ` (${why})` : ""}.`,
+    (host: string, why: string) => `主机 ${host} 没有响应${why ? `（${why}）` : ""}。`,
+  ],
   problemErrors: [
     (n: number) => `${num(n)} % of the requests of the last 5 minutes failed.`,
     (n: number) => `最近 5 分钟有 ${num(n)}% 的请求失败。`,
@@ -358,6 +362,9 @@ export const messages = {
   duplicateCount: [(n: number) => `${num(n)} ${plural(n, "duplicate", "duplicates")}`, (n: number) => `重复 ${num(n)}`],
   errorCount: [(n: number) => `${num(n)} ${plural(n, "error", "errors")}`, (n: number) => `错误 ${num(n)}`],
   newLines: ["New", "新增"],
+  knownLines: ["Duplicates", "重复"],
+  noKnownLines: ["No line is there already.", "没有重复的行。"],
+  knownText: ["These are there already, or stand twice in the text. They are passed over.", "这些密钥已存在，或在文本中重复出现，会跳过。"],
   faultyLines: ["Errors", "错误"],
   noFaults: ["No line is wrong.", "没有错误的行。"],
   noNewLines: ["No line is new.", "没有新的密钥。"],

@@ -4,10 +4,11 @@ import { ApiError, api, events, query } from "../lib/api";
 import { day, exact, hostOf, ms, num, percent } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, useLoad, useNow } from "../lib/live";
-import { go } from "../lib/router";
+import { back, go } from "../lib/router";
 import { said } from "../lib/said";
+import { useShortcuts } from "../lib/shortcuts";
 import type { DayCounts, Key, KeyDetail, Move, State, Stats, TestDone, TestStep } from "../lib/types";
-import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton } from "../ui/basics";
+import { Ago, BackLink, Button, Countdown, describe, Failure, Shape, Skeleton } from "../ui/basics";
 import { ask, toast } from "../ui/dialog";
 import { reasonOf } from "./keys";
 
@@ -15,6 +16,7 @@ const HISTORY_DAYS = 30;
 
 export function KeyPlace({ id }: { id: string }) {
   const version = keysVersion.use();
+  useShortcuts({ Escape: () => back("/keys") });
   const path = encodeURIComponent(id);
   const { data, error, reload } = useLoad<KeyDetail>(`/keys/${path}`, [version]);
   const stats = useLoad<Stats>(`/stats${query({ days: HISTORY_DAYS, key: id })}`, []);
@@ -51,7 +53,7 @@ export function KeyPlace({ id }: { id: string }) {
 }
 
 function Back() {
-  return <Link to="/keys" class="back">← {tr("keys")}</Link>;
+  return <BackLink to="/keys">{tr("keys")}</BackLink>;
 }
 
 function Title({ keyOf }: { keyOf: Key }) {

@@ -5,11 +5,11 @@ import { ApiError, get, query } from "../lib/api";
 import { clock, exact, hostOf, ms, num } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { listenLog, overview, useLoad } from "../lib/live";
-import { go, place, setQuery } from "../lib/router";
+import { back, go, place, setQuery } from "../lib/router";
 import { said } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import type { Attempt, LogEntry, LogPage } from "../lib/types";
-import { Ago, Button, Empty, Failure, Link, Shape, Skeleton } from "../ui/basics";
+import { Ago, BackLink, Button, Empty, Failure, Link, Shape, Skeleton } from "../ui/basics";
 
 const PAGE = 100;
 const KEPT = 2000;
@@ -246,10 +246,10 @@ function Row({ entry: e, index, cursor }: { entry: LogEntry; index: number; curs
 
 export function LogDetail({ id }: { id: string }) {
   const { data, error, reload } = useLoad<{ entry: LogEntry; attempts: Attempt[] }>(`/log/${encodeURIComponent(id)}`);
-  useShortcuts({ Escape: () => history.back() });
+  useShortcuts({ Escape: () => back("/log") });
   return (
     <main class="place">
-      <Link to="/log" class="back">← {tr("log")}</Link>
+      <BackLink to="/log">{tr("log")}</BackLink>
       {error && <Failure error={error.status === 404 ? new ApiError(404, tr("logGone")) : error} again={reload} />}
       {!data && !error && <Skeleton rows={6} />}
       {data && <Detail entry={data.entry} attempts={data.attempts} />}

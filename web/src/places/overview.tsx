@@ -72,7 +72,7 @@ function sentence(p: Problem): Sentence {
     case "store":
       return { level: "bad", text: tr("problemStore", said(p.text)) };
     case "host":
-      return { level: "bad", text: tr("problemHost", host, brief(p.text)), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
+      return { level: "bad", text: tr(p.cause === "connect" ? "problemHostSilent" : "problemHost", host, brief(p.text)), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
     case "errors":
       return { level: "bad", text: tr("problemErrors", p.count), to: "/log?status=error" };
     case "dead":
@@ -127,14 +127,17 @@ function wellText(data: Data, now: number): string {
 function ProblemView({ problem }: { problem: Problem }) {
   const s = sentence(problem);
   const [busy, setBusy] = useState(false);
+  const [failed, setFailed] = useState("");
   const tryNow = async (host: string) => {
     setBusy(true);
+    setFailed("");
     try {
       const answer = await api<{ host: Host }>("POST", "/hosts/check", { body: { host } });
-      toast(answer.host.cooling ? tr("hostStillDown", hostOf(host), brief(answer.host.reason ?? "")) : tr("hostIsBack", hostOf(host)));
+      if (answer.host.cooling) setFailed(tr("hostStillDown", hostOf(host), brief(answer.host.reason ?? "")));
+      else toast(tr("hostIsBack", hostOf(host)));
       keysChanged();
     } catch (e) {
-      toast(describe(e));
+      setFailed(describe(e));
     }
     setBusy(false);
   };
@@ -145,6 +148,7 @@ function ProblemView({ problem }: { problem: Problem }) {
         {s.text}
         {problem.since && <span class="faint"> <Ago at={problem.since} /></span>}
         {problem.kind === "host" && problem.until && <span class="faint"> · {tr("nextTry")} <Countdown to={problem.until} /></span>}
+        {failed && <span class="bad again" role="alert">{failed}</span>}
       </p>
       <span class="do">
         {s.tryHost && <Button busy={busy} onClick={() => tryNow(s.tryHost!)}>{tr("tryNow")}</Button>}
@@ -272,7 +276,7 @@ function Top({ series }: { series: Series }) {
         to={(i) => `/log${query({ model: models[i]!.model })}`} />
       <TopTable title={tr("topErrors")} heads={[tr("endWord"), tr("status"), tr("count")]}
         rows={errors.map((e) => [trMaybe(`end_${e.end}`) ?? e.end, String(e.status), num(e.count)])}
-        to={(i) => `/log${query({ status: errors[i]!.status })}`} />
+        to={(i) => `/log${query({ status: errors[i]!.status, q: errors[i]!.end === "error" ? "" : errors[i]!.end })}`} />
       <TopTable title={tr("topHosts")} heads={[tr("host"), tr("requests"), tr("failed")]}
         rows={hosts.map((h) => [nameOf(hostOf(h.host)), num(h.requests), percent(h.errors, h.requests)])}
         to={(i) => `/log${query({ host: hosts[i]!.host })}`} />

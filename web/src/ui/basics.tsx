@@ -5,7 +5,7 @@ import { ApiError } from "../lib/api";
 import { ago, exact, left } from "../lib/format";
 import { tr } from "../lib/i18n";
 import { useNow } from "../lib/live";
-import { href, onLink } from "../lib/router";
+import { back, href, onLink } from "../lib/router";
 import { said } from "../lib/said";
 import type { State } from "../lib/types";
 
@@ -29,6 +29,23 @@ export function Link(props: {
       tabIndex={props.tabIndex}
     >
       {props.children}
+    </a>
+  );
+}
+
+/** To the place above, as it was when one came from there. */
+export function BackLink({ to, children }: { to: string; children: ComponentChildren }) {
+  return (
+    <a
+      href={href(to)}
+      class="back"
+      onClick={(event) => {
+        if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        back(to);
+      }}
+    >
+      ← {children}
     </a>
   );
 }
