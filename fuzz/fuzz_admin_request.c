@@ -34,11 +34,11 @@ static enum err read_bulk(struct arena *a, char *text, size_t len, struct err_in
     enum err e = admin_read_bulk(a, text, len, &bulk, info);
     if (e != ERR_OK)
         return e;
-    assert(bulk.action < ADMIN_ACTIONS && bulk.n <= JSON_ITEMS_MAX);
-    for (size_t i = 0; i < bulk.n; i++)
-        assert(bulk.ids[i].len > 0 && bulk.ids[i].len <= ADMIN_ID_MAX);
-    if (!bulk.by_ids)
-        check_filter(&bulk.filter);
+    assert(bulk.action < ADMIN_ACTIONS && bulk.which.n <= JSON_ITEMS_MAX);
+    for (size_t i = 0; i < bulk.which.n; i++)
+        assert(bulk.which.ids[i].len > 0 && bulk.which.ids[i].len <= ADMIN_ID_MAX);
+    if (!bulk.which.by_ids)
+        check_filter(&bulk.which.filter);
     return e;
 }
 

@@ -33,7 +33,7 @@ static const struct admin_row ROWS[] = {
     {HTTP1_POST,   STR_C("/admin/api/keys/batch"),          admin_keys_batch,        LARGE, true,  ADMIN_SESSION},
     {HTTP1_POST,   STR_C("/admin/api/keys/bulk"),           admin_keys_bulk,         LARGE, false, ADMIN_SESSION},
     {HTTP1_POST,   STR_C("/admin/api/keys/check"),          admin_keys_check,        NONE,  false, ADMIN_SESSION},
-    {HTTP1_POST,   STR_C("/admin/api/keys/export"),         admin_keys_export,       SMALL, false, ADMIN_SESSION},
+    {HTTP1_POST,   STR_C("/admin/api/keys/export"),         admin_keys_export,       LARGE, false, ADMIN_SESSION},
     {HTTP1_POST,   STR_C("/admin/api/keys/reset-health"),   admin_keys_reset_health, NONE,  false, ADMIN_SESSION},
     {HTTP1_GET,    STR_C("/admin/api/keys/:id"),            admin_key_get,           NONE,  false, ADMIN_SESSION},
     {HTTP1_PATCH,  STR_C("/admin/api/keys/:id"),            admin_keys_patch,        SMALL, false, ADMIN_SESSION},

@@ -150,49 +150,13 @@ static void begin_job(struct admin_work *w, struct bulk *b)
 
 /* ---- the request ---- */
 
-static int compare_ids(const void *left, const void *right)
-{
-    const uint64_t *a = left;
-    const uint64_t *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
-/* The keys that the texts name, each once; those that are not there are passed over. */
-static void find_ids(struct keypool *pool, const struct admin_bulk *asked, struct key_ids *ret)
-{
-    uint64_t *ids = xcalloc(asked->n > 0 ? asked->n : 1, sizeof(*ids));
-    size_t n = 0;
-    for (size_t i = 0; i < asked->n; i++) {
-        ids[n] = keypool_find_id(pool, asked->ids[i]);
-        n += ids[n] != 0;
-    }
-    if (n > 0)
-        qsort(ids, n, sizeof(*ids), compare_ids);
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || ids[i] != ids[i - 1])
-            ids[kept++] = ids[i];
-    }
-    *ret = (struct key_ids){.items = ids, .n = kept};
-}
-
-static void find_keys(struct keypool *pool, const struct admin_bulk *asked, struct key_ids *ret)
-{
-    static const struct key_order order = {.field = KEY_BY_ADDED};
-    struct key_filter filter = filter_of(&asked->filter);
-    if (asked->by_ids)
-        find_ids(pool, asked, ret);
-    else
-        key_list_collect(pool, &filter, &order, clock_mono_ms(), ret);
-}
-
 static void run(struct admin_work *w, const struct admin_bulk *asked)
 {
     struct bulk *b = xcalloc(1, sizeof(*b));
     struct err_info info = {0};
     b->program = w->program;
     b->action = asked->action;
-    find_keys(work_pool(w), asked, &b->ids);
+    find_which(work_pool(w), &asked->which, &b->ids);
     if (b->ids.n > AT_ONCE) {
         begin_job(w, b);
         return;
@@ -211,7 +175,7 @@ static void run(struct admin_work *w, const struct admin_bulk *asked)
 static void find_for_check(struct admin_work *w, const struct admin_bulk *asked)
 {
     struct key_ids ids;
-    find_keys(work_pool(w), asked, &ids);
+    find_which(work_pool(w), &asked->which, &ids);
     w->arg = check_keys_find(work_pool(w), &ids);
     key_ids_release(&ids);
 }

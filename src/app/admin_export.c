@@ -8,6 +8,7 @@
 
 #include "app/admin_stream.h"
 #include "app/admin_view.h"
+#include "app/admin_work.h"
 #include "app/keeper.h"
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -20,13 +21,22 @@
 struct export
 {
     struct program *program;
-    struct admin_filter filter; // in `arena`
-    struct arena arena;
-    struct key_ids ids; // found with the first piece
+    struct arena arena; // for the password
+    str password;       // as it was said again
+    struct key_ids ids;
     size_t at;
     size_t written;
-    bool found;
 };
+
+static void export_free(void *arg)
+{
+    struct export *ex = arg;
+    if (ex->password.len > 0)
+        crypto_wipe((char *)ex->password.p, ex->password.len); // our own copy
+    key_ids_release(&ex->ids);
+    arena_release(&ex->arena);
+    free(ex);
+}
 
 static void put_line(void *arg, const struct key_view *view)
 {
@@ -39,45 +49,29 @@ static enum stream_got next_lines(void *arg, struct buf *out, int *status)
     struct keypool *pool = keeper_pool(ex->program->keeper);
     uint64_t now_ms = clock_mono_ms();
     (void)status;
-    if (!ex->found) {
-        struct key_filter filter = filter_of(&ex->filter);
-        struct key_order order = {.field = KEY_BY_ADDED};
-        key_list_collect(pool, &filter, &order, now_ms, &ex->ids);
-        ex->found = true;
-    }
     while (ex->at < ex->ids.n && out->len < ADMIN_PIECE_BYTES)
         ex->written += keypool_look(pool, ex->ids.items[ex->at++], now_ms, put_line, out);
     return ex->at < ex->ids.n ? STREAM_MORE : STREAM_END;
 }
 
-static void release_export(void *arg)
+static void end_export(void *arg)
 {
     struct export *ex = arg;
     log_warn("keys_exported", LOG_INT("count", ex->written));
-    key_ids_release(&ex->ids);
-    arena_release(&ex->arena);
-    free(ex);
+    export_free(ex);
 }
 
 static void start_export(struct admin_call *c)
 {
-    struct export *ex = c->arg;
     struct stream_source source = {.next = next_lines,
-                                   .release = release_export,
-                                   .arg = ex,
+                                   .release = end_export,
+                                   .arg = c->arg,
                                    .content_type = "text/plain; charset=utf-8",
                                    .disposition = "attachment; filename=\"keys.txt\"",
                                    .secret = true};
     c->arg = NULL;
     c->release_arg = NULL;
     admin_stream_start(c, &source);
-}
-
-static void free_export(void *arg)
-{
-    struct export *ex = arg;
-    arena_release(&ex->arena);
-    free(ex);
 }
 
 static void on_checked(void *arg, bool right, uint64_t generation)
@@ -95,36 +89,45 @@ static void on_checked(void *arg, bool right, uint64_t generation)
     call_refuse(c, 403, STR("the password is wrong"));
 }
 
-/* Reads the body; false when it is answered. */
-static bool read_export(struct admin_call *c, struct admin_export *ret)
+/* On the store's thread: the body may be long, and a filter looks at every key. */
+static void read_export(struct admin_work *w)
 {
+    struct admin_export asked;
     struct err_info info = {0};
-    struct buf *body = exchange_body(c->r->x);
-    enum err e = admin_read_export(&c->r->worker->scratch, body->p, body->len, ret, &info);
-    if (e != ERR_OK)
-        call_refuse(c, err_status(e), str_z(info.text));
-    return e == ERR_OK;
+    enum err e = admin_read_export(&w->arena, w->body.p, w->body.len, &asked, &info);
+    if (e != ERR_OK) {
+        work_fail(w, e, &info);
+        return;
+    }
+    struct export *ex = xcalloc(1, sizeof(*ex));
+    ex->program = w->program;
+    arena_init(&ex->arena, (size_t)64 << 10);
+    ex->password = arena_copy(&ex->arena, asked.password);
+    find_which(work_pool(w), &asked.which, &ex->ids);
+    w->arg = ex;
 }
 
-static struct export *export_new(struct admin_call *c, const struct admin_filter *filter)
+static void check_password(struct admin_work *w)
 {
-    struct export *ex = xcalloc(1, sizeof(*ex));
-    ex->program = c->r->worker->program;
-    arena_init(&ex->arena, (size_t)64 << 10);
-    ex->filter = *filter;
-    ex->filter.q = arena_copy(&ex->arena, filter->q);
-    ex->filter.host = arena_copy(&ex->arena, filter->host);
-    return ex;
+    struct admin_call *c = w->call;
+    struct export *ex = w->arg;
+    if (ex == NULL) {
+        if (c != NULL)
+            admin_work_send(w);
+        return;
+    }
+    if (c == NULL) {
+        export_free(ex);
+        return;
+    }
+    c->arg = ex;
+    c->release_arg = export_free;
+    (void)call_try_password(c, ex->password, on_checked);
 }
 
 void admin_keys_export(struct admin_call *c)
 {
-    struct admin_export asked;
-    if (!read_export(c, &asked))
-        return;
-    c->arg = export_new(c, &asked.filter);
-    c->release_arg = free_export;
-    (void)call_try_password(c, asked.password, on_checked);
+    (void)admin_work_start_with(c, read_export, check_password, NULL);
 }
 
 /* ---- the store as a whole ---- */

@@ -199,18 +199,28 @@ static enum err read_text(struct import *im, const struct admin_batch *batch, st
     return e;
 }
 
+/* A key of the pool, and the line that named it. */
+struct named {
+    struct admin_batch_answer *answer;
+    size_t line; // 0: not told
+};
+
 static void put_added(void *arg, const struct key_view *view)
 {
+    struct named *named = arg;
     struct key_shown shown;
     key_show(view, &shown);
-    admin_batch_added(arg, &shown.key);
+    shown.key.line = named->line;
+    admin_batch_added(named->answer, &shown.key);
 }
 
 static void put_known(void *arg, const struct key_view *view)
 {
+    struct named *named = arg;
     struct key_shown shown;
     key_show(view, &shown);
-    admin_batch_duplicate(arg, &shown.key);
+    shown.key.line = named->line;
+    admin_batch_duplicate(named->answer, &shown.key);
 }
 
 /* A key that a dry run would add, or of which one before it in the same run is a duplicate. */
@@ -239,13 +249,14 @@ static void put_verdict(struct import *im, size_t i, uint64_t now_ms)
     const struct key_spec *spec = &im->specs[i];
     bool known = im->duplicates[i];
     struct admin_batch_answer *answer = &im->answer;
+    struct named named = {answer, im->query.dry_run ? im->lines[i] : 0};
     bool listed = known ? admin_batch_lists_duplicates(answer) : admin_batch_lists_added(answer);
     if (!listed && known)
         admin_batch_duplicate(answer, NULL);
     else if (!listed)
         admin_batch_added(answer, NULL);
     else if (spec->id == 0 || !keypool_look(work_pool(im->w), spec->id, now_ms,
-                                            known ? put_known : put_added, answer))
+                                            known ? put_known : put_added, &named))
         put_spec(answer, spec, im->lines[i], known);
 }
 

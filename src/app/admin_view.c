@@ -1,10 +1,12 @@
 #include "app/admin_view.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "app/admin_work.h"
 #include "app/catalog.h"
 #include "base/clock.h"
+#include "base/xalloc.h"
 
 str key_shown_id(const struct key_view *view, char out[24])
 {
@@ -109,6 +111,46 @@ struct key_filter filter_of(const struct admin_filter *filter)
     }
     return ret;
 }
+
+/* ---- which keys ---- */
+
+static int compare_ids(const void *left, const void *right)
+{
+    const uint64_t *a = left;
+    const uint64_t *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+/* The keys that the texts name, each once; those that are not there are passed over. */
+static void find_ids(struct keypool *pool, const struct admin_which *which, struct key_ids *ret)
+{
+    uint64_t *ids = xcalloc(which->n > 0 ? which->n : 1, sizeof(*ids));
+    size_t n = 0;
+    for (size_t i = 0; i < which->n; i++) {
+        ids[n] = keypool_find_id(pool, which->ids[i]);
+        n += ids[n] != 0;
+    }
+    if (n > 0)
+        qsort(ids, n, sizeof(*ids), compare_ids);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || ids[i] != ids[i - 1])
+            ids[kept++] = ids[i];
+    }
+    *ret = (struct key_ids){.items = ids, .n = kept};
+}
+
+void find_which(struct keypool *pool, const struct admin_which *which, struct key_ids *ret)
+{
+    static const struct key_order order = {.field = KEY_BY_ADDED};
+    struct key_filter filter = filter_of(&which->filter);
+    if (which->by_ids)
+        find_ids(pool, which, ret);
+    else
+        key_list_collect(pool, &filter, &order, clock_mono_ms(), ret);
+}
+
+/* ---- one key ---- */
 
 void put_key_answer(void *arg, const struct key_view *view)
 {

@@ -45,6 +45,9 @@ str source_show(enum cool_source source);
 
 struct key_filter filter_of(const struct admin_filter *filter);
 
+/* Finds the keys, each once and only those that are there; not on a worker. */
+void find_which(struct keypool *pool, const struct admin_which *which, struct key_ids *ret);
+
 /* Finds a host by its number; texts live in the work's arena. False: it has no key any more. */
 bool work_find_host(struct admin_work *w, uint32_t host, struct admin_host *ret);
 

@@ -267,7 +267,7 @@ static enum err read_action(str name, enum admin_action *ret, struct err_info *i
     return err_set(info, ERR_SYNTAX, "'action' has to be enable, disable, check, reset or delete");
 }
 
-static enum err read_ids(struct arena *a, const struct json *list, struct admin_bulk *ret,
+static enum err read_ids(struct arena *a, const struct json *list, struct admin_which *ret,
                          struct err_info *info)
 {
     str *ids = arena_new(a, str, json_size(list) + 1);
@@ -290,6 +290,14 @@ static enum err read_ids(struct arena *a, const struct json *list, struct admin_
     return ERR_OK;
 }
 
+/* Which keys 'ids' or 'filter' name; without either all of them. */
+static enum err read_which(struct arena *a, const struct json *ids, const struct json *filter,
+                           struct admin_which *ret, struct err_info *info)
+{
+    return json_is_null(ids) ? read_filter(filter, &ret->filter, info)
+                             : read_ids(a, ids, ret, info);
+}
+
 enum err admin_read_bulk(struct arena *a, char *text, size_t len, struct admin_bulk *ret,
                          struct err_info *info)
 {
@@ -299,7 +307,7 @@ enum err admin_read_bulk(struct arena *a, char *text, size_t len, struct admin_b
         {STR_C("action"), FIELD_TEXT,   true,  16},
     };
     const struct json *v[COUNT_OF(fields)] = {NULL};
-    struct admin_bulk bulk = {.by_ids = false};
+    struct admin_bulk bulk = {.which = {.by_ids = false}};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
     if (e == ERR_OK)
         e = read_action(json_str(v[2]), &bulk.action, info);
@@ -307,7 +315,7 @@ enum err admin_read_bulk(struct arena *a, char *text, size_t len, struct admin_b
         return e;
     if (json_is_null(v[0]) == json_is_null(v[1]))
         return err_set(info, ERR_SYNTAX, "one of 'ids' and 'filter' says which keys");
-    e = json_is_null(v[0]) ? read_filter(v[1], &bulk.filter, info) : read_ids(a, v[0], &bulk, info);
+    e = read_which(a, v[0], v[1], &bulk.which, info);
     if (e == ERR_OK)
         *ret = bulk;
     return e;
@@ -318,13 +326,16 @@ enum err admin_read_export(struct arena *a, char *text, size_t len, struct admin
 {
     static const struct field fields[] = {
         {STR_C("password"), FIELD_TEXT,   true,  ADMIN_PASSWORD_MAX},
+        {STR_C("ids"),      FIELD_LIST,   false, 0                 },
         {STR_C("filter"),   FIELD_OBJECT, false, 0                 },
     };
     const struct json *v[COUNT_OF(fields)] = {NULL};
     struct admin_export wish = {.password = {0}};
     enum err e = read_body(a, text, len, fields, COUNT_OF(fields), v, info);
+    if (e == ERR_OK && !json_is_null(v[1]) && !json_is_null(v[2]))
+        e = err_set(info, ERR_SYNTAX, "only one of 'ids' and 'filter' may say which keys");
     if (e == ERR_OK)
-        e = read_filter(v[1], &wish.filter, info);
+        e = read_which(a, v[1], v[2], &wish.which, info);
     if (e != ERR_OK)
         return e;
     wish.password = json_str(v[0]);

@@ -94,12 +94,17 @@ enum admin_action {
     ADMIN_ACTIONS,
 };
 
-struct admin_bulk {
-    enum admin_action action;
+/* Which keys a person means. */
+struct admin_which {
     bool by_ids; // else by the filter
     const str *ids;
     size_t n;
     struct admin_filter filter;
+};
+
+struct admin_bulk {
+    enum admin_action action;
+    struct admin_which which;
 };
 
 /* {ids or filter, action} */
@@ -108,10 +113,10 @@ MUST_CHECK enum err admin_read_bulk(struct arena *a, char *text, size_t len, str
 
 struct admin_export {
     str password;
-    struct admin_filter filter; // all keys if it was left out
+    struct admin_which which; // all keys if nothing was said
 };
 
-/* {password, filter?} */
+/* {password, ids? or filter?} */
 MUST_CHECK enum err admin_read_export(struct arena *a, char *text, size_t len,
                                       struct admin_export *ret, struct err_info *info);
 

@@ -420,6 +420,16 @@ def test_a_caller_who_leaves_ends_his_check(admin):
 # ---- export, backup, stats ----
 
 
+def test_dry_run_names_the_line_of_a_key_that_is_there(admin):
+    batch(admin, "http://10.0.0.1|sk-a")
+    text = "# one\nhttp://10.0.0.1|sk-b\nhttp://10.0.0.1|sk-a\nhttp://10.0.0.1|sk-b"
+    dry = admin.ok("POST", "/keys/batch?dryRun=1", {"keys": text})
+    assert [key["line"] for key in dry["added"]] == [2]
+    assert sorted(key["line"] for key in dry["duplicates"]) == [3, 4]
+    done = admin.ok("POST", "/keys/batch", {"keys": text})
+    assert not any("line" in key for key in done["added"] + done["duplicates"])
+
+
 def test_export_wants_the_password_again(admin):
     batch(admin, "http://10.0.0.1|sk-a\nhttp://10.0.0.2\nhttps://ollama.com|sk-b")
     response = admin("POST", "/keys/export", {"password": PASSWORD})
@@ -431,11 +441,33 @@ def test_export_wants_the_password_again(admin):
     body = {"password": PASSWORD, "filter": {"host": "http://10.0.0.1"}}
     assert admin("POST", "/keys/export", body).body == b"http://10.0.0.1|sk-a\n"
     for body, status in (({"password": "wrong"}, 403), ({}, 400), ({"password": ""}, 403),
-                         ({"password": PASSWORD, "x": 1}, 400)):
+                         ({"password": PASSWORD, "x": 1}, 400),
+                         ({"password": PASSWORD, "ids": ["1"], "filter": {}}, 400),
+                         ({"password": "wrong", "ids": ["1"]}, 403)):
         response = admin("POST", "/keys/export", body)
         assert response.status == status and b"sk-" not in response.body
     admin.server.wait_log("event=keys_exported count=3")
     admin.server.wait_log("event=keys_export .*password=wrong")
+
+
+def test_export_of_picked_keys(admin):
+    batch(admin, "http://10.0.0.1|sk-a\nhttp://10.0.0.2\nhttps://ollama.com|sk-b")
+    ids = [key["id"] for key in admin.ok("GET", "/keys")["keys"]]
+    def export(ids):
+        response = admin("POST", "/keys/export", {"password": PASSWORD, "ids": ids})
+        assert response.status == 200
+        return response.body.decode().splitlines()
+    assert export([ids[2], ids[0], ids[2], "nobody"]) == ["http://10.0.0.1|sk-a", "https://ollama.com|sk-b"]
+    assert export([]) == []
+    admin.server.wait_log("event=keys_exported count=2")
+
+
+def test_export_of_very_many_picked_keys(admin):
+    batch(admin, many(3000))
+    ids = [key["id"] for page in range(3)
+           for key in admin.ok("GET", f"/keys?limit=1000&offset={page * 1000}")["keys"]]
+    body = {"password": PASSWORD, "ids": ids + [f"no-such-key-{i:050}" for i in range(90_000)]}
+    assert len(admin("POST", "/keys/export", body).body.splitlines()) == 3000
 
 
 def test_export_is_an_import(admin):

@@ -1,4 +1,5 @@
 // How the page behaves over a large pool: node behave.mjs DIST
+import { readFileSync } from "node:fs";
 import { serve } from "../../web/dev/server.mjs";
 import { check, openBrowser, openPage, until } from "./browser.mjs";
 
@@ -75,6 +76,97 @@ const CASES = {
     await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     await until("the list of keys closes", async () => (await page.getByRole("dialog").count()) === 0);
+  },
+
+  async "Esc leads from a key back to where the table was left"() {
+    await page.goto(`${url}/admin/keys?status=ready`);
+    await page.locator(".vrow:not(.loading) .c-key a").first().waitFor();
+    await page.locator(".virtual").evaluate((node) => { node.scrollTop = 900_000; });
+    const index = () => page.locator(".vrow:not(.head)").first().getAttribute("aria-rowindex").then(Number);
+    await until("the rows follow", async () => (await index()) > 20_000);
+    await until("they are read", async () => (await page.locator(".vrow.loading").count()) === 0);
+    await page.locator(".vrow:not(.head) .c-state").nth(15).click();
+    await until("a key is open", () => /keys\/\d+$/.test(page.url()));
+    await page.locator("main.key").waitFor();
+    await page.keyboard.press("Escape");
+    await until("the filter is the same", () => page.url().endsWith("/admin/keys?status=ready"));
+    await until("the rows are the same", async () => (await index()) > 20_000);
+    await page.goto(`${url}/admin/keys/7`); // by a link that somebody sent: nothing of ours lies behind
+    await page.locator("main.key").waitFor();
+    await page.keyboard.press("Escape");
+    await until("the list of keys", () => page.url().endsWith("/admin/keys"));
+  },
+
+  async "the keyboard alone exports a key"() {
+    await page.goto(`${url}/admin/keys`);
+    await page.locator(".vrow:not(.loading) .c-key a").first().waitFor();
+    for (const key of ["j", "j", "x"]) await page.keyboard.press(key);
+    await page.getByText("1 of 100,000 selected").waitFor();
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    await until("Tab reaches Export", async () => {
+      await page.keyboard.press("Tab");
+      return (await focused()) === "Export";
+    });
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor();
+    await until("the password is asked for", async () => (await page.evaluate(() => document.activeElement?.type)) === "password");
+    await page.keyboard.type(PASSWORD);
+    const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+    check(readFileSync(await file.path(), "utf8").split("\n").length === 2, "one key is in the file");
+    await until("the dialog is closed", async () => (await page.getByRole("dialog").count()) === 0);
+  },
+
+  async "new requests push no row away: a button says how many there are"() {
+    await page.goto(`${url}/admin/log`);
+    const row = page.locator(".logbox tbody tr").nth(3);
+    await row.hover();
+    const before = [await row.innerText(), (await row.boundingBox()).y];
+    const button = page.getByRole("button", { name: /^\d+ new$/ });
+    await button.waitFor();
+    await until("there are several", async () => Number((await button.innerText()).split(" ")[0]) >= 2);
+    check(JSON.stringify([await row.innerText(), (await row.boundingBox()).y]) === JSON.stringify(before), "the row stays where it is");
+    const first = await page.locator(".logbox tbody tr").first().innerText();
+    await button.click();
+    await until("they are there", async () => (await page.locator(".logbox tbody tr").first().innerText()) !== first);
+  },
+
+  async "a chat shows what the model thinks apart, how fast it is, and can be stopped"() {
+    await page.goto(`${url}/admin/chat`);
+    await page.getByRole("combobox", { name: "Model" }).locator("option").first().waitFor({ state: "attached" });
+    const ask = async () => {
+      await page.getByLabel(/^Message/).fill("Say hello.");
+      await page.getByRole("button", { name: "Send" }).click();
+    };
+    await ask();
+    await page.getByRole("button", { name: "Once more" }).waitFor();
+    const answer = page.getByRole("article").nth(1);
+    check((await answer.locator(".content").innerText()).startsWith("Hello!"), "the answer is the answer alone");
+    check(!(await answer.locator(".content").innerText()).includes("The user says"), "without what was thought");
+    await answer.getByText(/^Thinking, \d+ characters$/).click();
+    await answer.getByText(/^The user says hello/).waitFor();
+    await answer.getByText(/first token after .* 61 tokens .* tokens\/s/).waitFor();
+    await ask();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("article").nth(3).getByText(/stopped/).waitFor();
+  },
+
+  async "what the settings show is in the address"() {
+    await page.goto(`${url}/admin/settings`);
+    await page.getByLabel("Search settings").fill("retries");
+    await page.getByRole("button", { name: "LibreChat" }).click();
+    await until("the address has it", () => page.url().includes("q=retries") && page.url().includes("client=libre"));
+    await page.reload();
+    await page.getByRole("rowheader", { name: "MAX_RETRIES" }).waitFor();
+    check((await page.locator(".settings-table tbody tr").count()) === 1, "one setting matches");
+    check((await page.locator(".code pre").innerText()).includes("endpoints:"), "the client is the same");
+  },
+
+  async "a duplicate has its line in the verdict"() {
+    await page.goto(`${url}/admin/keys/add`);
+    await page.locator(".paste textarea").fill("sk-twice-000000000000001\n\nsk-twice-000000000000001");
+    await page.getByText("1 duplicate").waitFor();
+    await page.getByRole("button", { name: "Duplicates" }).click();
+    await page.getByRole("row", { name: /^3 / }).waitFor();
   },
 
   async "an import can be taken back"() {

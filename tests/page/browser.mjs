@@ -26,6 +26,9 @@ export async function openPage(browser, url, options = {}) {
   page.on("console", (message) => {
     if (/Content.Security.Policy|TrustedHTML|Refused to/i.test(message.text())) page.faults.push(`policy: ${message.text()}`);
   });
+  // The policy's reports go to the page itself, whatever the console makes of them.
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) =>
+    console.log(`Content Security Policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
   page.on("request", (request) => {
     const to = request.url();
     if (!to.startsWith(url) && !to.startsWith("blob:")) page.faults.push(`request to ${to}`);

@@ -2,7 +2,7 @@
 // The stand-in's pool has payloads in every field that an upstream, a caller or an importer fills;
 // every place is opened. No dialog, no report of the policy, no request elsewhere, no error.
 import { serve } from "../../web/dev/server.mjs";
-import { check, openBrowser, openPage } from "./browser.mjs";
+import { check, openBrowser, openPage, until } from "./browser.mjs";
 
 const PAYLOADS = [
   `<img src=x onerror=alert(1)>`, `"><svg onload=alert(1)>`, `<script>alert(1)</script>`, `javascript:alert(1)`, `'-alert(1)-'`,
@@ -42,6 +42,15 @@ await page.goto(`${url}/admin/keys/add`);
 await page.locator(".paste textarea").fill(PAYLOADS.map((x) => `${x} ${x}`).join("\n"));
 await page.locator(".verdicts td").first().waitFor();
 check(page.faults.length === 0, page.faults.join("; "));
+// That nothing was counted says something only if all is counted.
+await page.evaluate(() => {
+  const image = new Image();
+  image.src = "https://evil.example/x.png";
+  document.body.append(image);
+  setTimeout(() => alert(1));
+});
+await until("the policy's report and the dialog are counted", () =>
+  page.faults.some((f) => f.startsWith("policy: Content Security Policy: img-src")) && page.faults.some((f) => f.startsWith("dialog:")));
 await browser.close();
 server.closeAllConnections();
 server.close();

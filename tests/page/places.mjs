@@ -1,24 +1,12 @@
 // Every place in both themes, languages and sizes, over pools of none, three and many keys:
 //   node places.mjs DIST
 // axe finds nothing, nothing is wider than the window, the first paint comes within a second.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { serve } from "../../web/dev/server.mjs";
+import { AXE, audit, firstPaint } from "./axe.mjs";
 import { check, openBrowser, openPage } from "./browser.mjs";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PLACES = ["", "/keys", "/keys?status=dead", "/keys/7", "/keys/add", "/log", "/log/9990", "/chat", "/settings", "/nothing"];
 const PAINT_MS = 1000;
-
-async function audit(page, name) {
-  const found = await page.evaluate(async () => {
-    const result = await globalThis.axe.run(document, { resultTypes: ["violations"] });
-    return result.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`);
-  });
-  check(found.length === 0, `axe is content with ${name}:\n${found.join("\n")}`);
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  check(over <= 0, `${name} is not wider than the window (${over} px)`);
-}
 
 // On a machine that is busy with other things the first one may be late: the quickest of ten counts.
 async function firstPaint(page) {

@@ -64,8 +64,21 @@ async function filterAndDisable() {
   await until("no key is disabled", async () => (await page.locator(".vrow .state.disabled").count()) === 0);
 }
 
-async function exportAll() {
+async function exportKeys() {
+  const bar = page.locator(".actionbar");
+  if (await bar.count()) await bar.getByRole("button", { name: say.clearSelection, exact: true }).click();
+  const boxes = page.locator(".vrow:not(.head) input[type=checkbox]");
+  await boxes.nth(0).check();
+  await boxes.nth(2).check();
+  const picked = await exported();
+  check(picked.length === 2 && picked[0] !== picked[1], `the two picked keys are in the file, ${picked.length}`);
   await page.locator(".vrow.head input[type=checkbox]").check();
+  const all = await exported();
+  check(all.length === LINES && all.includes(picked[1]), `all keys are in the file, ${all.length}`);
+}
+
+/** The lines of the file that an export of what is selected gives. */
+async function exported() {
   await page.locator(".actionbar").getByRole("button", { name: say.export, exact: true }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel(say.password).fill("not it");
@@ -75,7 +88,8 @@ async function exportAll() {
   const [file] = await Promise.all([
     page.waitForEvent("download"), dialog.getByRole("button", { name: say.export, exact: true }).click()]);
   const lines = readFileSync(await file.path(), "utf8").trim().split("\n");
-  check(lines.length === LINES && lines[0].startsWith(`${keyUrl}|sk-walk-`), `all keys are in the file, ${lines.length}`);
+  check(lines[0].startsWith(`${keyUrl}|sk-walk-`), "a line is a key");
+  return lines;
 }
 
 async function chat() {
@@ -119,7 +133,21 @@ async function settingsAndMore() {
     await page.locator(".vrow:not(.head) a").first().click();
     await button(say.test).click();
     await page.getByText(say.works).waitFor();
+    const steps = await page.locator(".steps li").allInnerTexts();
+    check(steps.length === say.steps.length && say.steps.every((step, i) => steps[i].startsWith(step)), `each step is shown: ${steps}`);
   }
+}
+
+/** What the import added goes again, by the place that remembers it. */
+async function undoImport() {
+  await page.goto(`${url}/admin/keys/add`);
+  await button(say.undo).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(say.undoQuestion).waitFor();
+  await dialog.getByRole("button", { name: say.undo, exact: true }).click();
+  await page.getByText(say.deletedAll).waitFor({ timeout: 30_000 });
+  await page.goto(`${url}/admin/keys`);
+  await page.getByText(say.noKeysYet).waitFor();
 }
 
 async function languageAndEnd() {
@@ -135,9 +163,10 @@ try {
   await logIn();
   await importKeys();
   await filterAndDisable();
-  await exportAll();
+  await exportKeys();
   const snippet = await chat();
   await settingsAndMore();
+  await undoImport();
   await languageAndEnd();
   check(page.faults.length === 0, page.faults.join("; "));
   console.log(JSON.stringify({ snippet }));

@@ -148,9 +148,9 @@ async function batch({ world, url, request, response }) {
     const input = raw.trim();
     if (!input || input.startsWith("#")) return;
     const scheme = /^(\w+):\/\//.exec(input)?.[1];
-    if (scheme && !/^https?$/.test(scheme)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "the scheme is neither http nor https" });
-    if (/\s/.test(input)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "a key has no spaces" });
-    if (seen.has(input)) return void result.duplicates.push({ input, line: i + 1 });
+    if (scheme && !/^https?$/.test(scheme)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "URL does not begin with http:// or https://" });
+    if (/\s/.test(input)) return void result.errors.push({ input, line: i + 1, place: `line ${i + 1}`, error: "the key holds a blank" });
+    if (seen.has(input)) return void result.duplicates.push({ ...blank(world, 0), key: input.length > 20 ? `${input.slice(0, 4)}…${input.slice(-4)}` : "•••", line: i + 1 });
     seen.add(input);
     const key = { ...blank(world, dry ? 0 : world.nextId++), key: input.length > 20 ? `${input.slice(0, 4)}…${input.slice(-4)}` : "•••", plain: input, import: id };
     if (baseUrl) key.baseUrl = baseUrl;
@@ -200,8 +200,8 @@ async function* live(world, withLog, response) {
 
 async function* testSteps(request) {
   const { model } = await bodyOf(request);
-  const steps = [["choose", model ?? "llama3.2"], ["connect", "104.21.3.8:443"], ["tls", "TLS 1.3"], ["sent", "212 bytes"], ["first_byte", "200"],
-    ["first_token", null], ["end", "stop"]];
+  const steps = [["choose", model ?? "llama3.2"], ["connect", null], ["tls", null], ["sent", null], ["first_byte", "status 200"],
+    ["first_token", null], ["end", null]];
   let ms = 0;
   for (const [step, detail] of steps) {
     await wait(120);
@@ -228,9 +228,9 @@ function stats(key) {
 function moves(key) {
   const at = (ms) => new Date(Date.now() - ms).toISOString();
   const m = (ms, from, to, cause, reason, source = null) => ({ at: at(ms), from, to, cause, reason, source, until: null });
-  return [m(2 * 3600e3, "ready", key.status === "ready" ? "cooling" : key.status, "limit", key.reason ?? "session limit", "stated"),
-    m(20 * 3600e3, "cooling", "ready", "time", null), m(26 * 3600e3, "ready", "cooling", "failures", "three answers in a row were cut"),
-    m(70 * 3600e3, "disabled", "ready", "person", null)];
+  return [m(2 * 3600e3, "ready", key.status === "ready" ? "cooling" : key.status, "limit", key.reason ?? "limited (the upstream named the time): the upstream's rate limit is reached; try again in 300 s", "stated"),
+    m(20 * 3600e3, "cooling", "ready", "time", "its cooling is over"), m(26 * 3600e3, "ready", "cooling", "failures", "3 failures in a row; the last: the upstream ended its answer before it was complete"),
+    m(70 * 3600e3, "disabled", "ready", "person", "enabled by a person")];
 }
 
 function logPage({ world, url, response }) {
@@ -256,7 +256,7 @@ const ROUTES = [
   [/^GET \/log\/(\d+)$/, ({ world, match, response }) => {
     const entry = world.log.find((e) => e.id === Number(match[1])) ?? fail(404, "");
     const one = (verdict, status, text) => ({ keyId: entry.keyId, keyName: entry.keyName, keyMask: entry.keyMask, host: entry.host, status, verdict, text, ms: 431 });
-    const failed = one("limited", 429, "you have reached your hourly usage limit");
+    const failed = one("limited", 429, "the upstream's rate limit is reached; try again in 1800 s");
     json(response, 200, { entry, attempts: entry.attempts > 1 ? [failed, failed, one("ok", 200, null)] : [one(entry.status < 400 ? "ok" : "limited", entry.status, null)] });
   }],
   [/^GET \/settings$/, ({ response }) => json(response, 200, { settings: settings() })],
@@ -266,9 +266,9 @@ const ROUTES = [
   [/^POST \/keys\/bulk$/, bulk],
   [/^POST \/keys\/check$/, ({ state, world, response }) => json(response, 202, { job: startJob(state, world.list, "check") })],
   [/^POST \/keys\/export$/, async ({ world, request, response }) => {
-    const { password, filter } = await bodyOf(request);
+    const { password, ids, filter } = await bodyOf(request);
     if (password !== PASSWORD) fail(403, "the password is wrong");
-    response.end(matching(world, filter ?? {}).map((k) => `${k.baseUrl}|sk-plain-${k.id}\n`).join(""));
+    response.end((ids ? ids.map((id) => find(world, id)) : matching(world, filter ?? {})).map((k) => `${k.baseUrl}|sk-plain-${k.id}\n`).join(""));
   }],
   [/^GET \/jobs\/(\w+)$/, ({ state, match, response }) => json(response, 200, state.jobs.get(match[1]) ?? fail(404, "no such job"))],
   [/^DELETE \/jobs\/(\w+)$/, ({ state, match, response }) => { state.jobs.get(match[1]).state = "stopped"; json(response, 200, {}); }],

@@ -1,9 +1,11 @@
 // A made-up pool for working on the page: many keys in all states, traffic, problems.
 
 const CAUSES = {
-  cooling: ["weekly usage limit reached, resets Monday 08:00", "stated"],
-  dead: ["401 unauthorized", null],
+  cooling: ["limited (the upstream named the time): the upstream's rate limit is reached; try again in 273600 s", "stated"],
+  dead: ["refused: the upstream refused our credentials", null],
 };
+
+const REFUSED = "cannot connect to '192.168.1.5:11434' (192.168.1.5): connection refused";
 
 function random(seed) {
   let x = seed >>> 0;
@@ -26,7 +28,7 @@ export function makeWorld({ keys = 41175, well = false, hostDown = !well } = {})
   }
   if (hostDown && list[1]) {
     const key = list[1];
-    Object.assign(key, { status: "cooling", healthy: false, baseUrl: hosts[1], reason: "connection refused", cause: "connect",
+    Object.assign(key, { status: "cooling", healthy: false, baseUrl: hosts[1], reason: REFUSED, cause: "connect",
       coolingUntil: new Date(now + 95e3).toISOString() });
   }
   return { list, hosts, hostDown: hostDown && keys > 0, startedAt: new Date(now - 3 * 86400e3).toISOString(), log: makeLog(rnd, list, now), version: 1,
@@ -88,7 +90,7 @@ export function hostsOf(world) {
       cooling: false, cause: "none", reason: null, until: null, since: null, models: 31 };
     h.states[k.status]++;
     if (world.hostDown && k.baseUrl === world.hosts[1])
-      Object.assign(h, { cooling: true, cause: "connect", reason: "connection refused", models: null,
+      Object.assign(h, { cooling: true, cause: "connect", reason: REFUSED, models: null,
         until: new Date(Date.now() + 95e3).toISOString(), since: new Date(Date.now() - 125e3).toISOString() });
     all.set(k.baseUrl, h);
   }
@@ -101,7 +103,7 @@ export function problemsOf(world) {
   const s = statesOf(world);
   const out = [];
   const add = (kind, rest) => out.push({ kind, host: null, count: 0, cause: null, source: null, since: null, until: null, text: "", ...rest });
-  if (world.hostDown) add("host", { host: world.hosts[1], count: 1, text: "connection refused", since: new Date(Date.now() - 125e3).toISOString(),
+  if (world.hostDown) add("host", { host: world.hosts[1], count: 1, text: REFUSED, since: new Date(Date.now() - 125e3).toISOString(),
     until: new Date(Date.now() + 95e3).toISOString() });
   if (s.dead > 0) add("dead", { host: world.hosts[0], count: s.dead });
   if (s.cooling > 1) add("limit", { host: world.hosts[0], count: s.cooling, source: "stated", until: new Date(Date.now() + 3.2 * 86400e3).toISOString() });

@@ -6,7 +6,9 @@ import { tr, trMaybe } from "./lib/i18n";
 import { dropJob, jobs, stopJob, tick, type RunningJob } from "./lib/live";
 import { lang } from "./lib/prefs";
 import { go, place } from "./lib/router";
+import { said } from "./lib/said";
 import { useShortcuts } from "./lib/shortcuts";
+import type { Job } from "./lib/types";
 import { AddPlace } from "./places/add";
 import { Chat } from "./places/chat";
 import { KeyPlace } from "./places/key";
@@ -166,15 +168,22 @@ function Jobs() {
   );
 }
 
+/** Why a job failed, as its result says. */
+function errorOf(job: Job): string {
+  const error = (job.result as { error?: unknown } | null | undefined)?.error;
+  return typeof error === "string" ? error : "";
+}
+
 function JobView({ entry }: { entry: RunningJob }) {
   const { job } = entry;
   const action = trMaybe(`job_${entry.action}`) ?? entry.action;
   const text = !entry.over ? tr("jobRunning", action, job.done, job.total)
     : job.state === "lost" ? tr("jobLost", action)
+      : job.state === "failed" ? tr("jobFailed", action, job.done, job.total, said(errorOf(job)))
       : job.done < job.total ? tr("jobStopped", action, job.done, job.total)
         : tr("jobDone", action, job.total);
   useEffect(() => {
-    if (!entry.over || job.state === "lost" || job.done < job.total) return;
+    if (!entry.over || job.state === "lost" || job.state === "failed" || job.done < job.total) return;
     const timer = setTimeout(() => dropJob(entry.id), 8000);
     return () => clearTimeout(timer);
   }, [entry.over]);

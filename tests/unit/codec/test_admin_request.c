@@ -151,6 +151,10 @@ static void test_admin_request__says_what_is_wrong(void **state)
         {read_export,      "{\"filter\":{}}",                                        "'password' is missing"                               },
         {read_export,      "{\"password\":\"a\",\"filter\":[]}",
          "'filter' has to be an object, not an array"                                                                                      },
+        {read_export,      "{\"password\":\"a\",\"ids\":[],\"filter\":{}}",
+         "only one of 'ids' and 'filter' may say which keys"                                                                               },
+        {read_export,      "{\"password\":\"a\",\"ids\":[7]}",
+         "'ids[0]' has to be a string, not a number"                                                                                       },
         {read_nothing,     "{\"a\":1}",                                              "unknown field 'a': none is taken here"               },
         {read_nothing,     "[]",                                                     "the body has to be a JSON object, not an array"      },
         {read_list,        "page=2",
@@ -300,21 +304,21 @@ static void test_admin_request__reads_bulk(void **state)
         setup(&r, body);
         assert_int_equal(admin_read_bulk(&r.arena, r.text, r.len, &bulk, NULL), ERR_OK);
         assert_int_equal(bulk.action, actions[i].action);
-        assert_true(bulk.by_ids && bulk.n == 2);
-        assert_str(bulk.ids[1], STR("a-b"));
+        assert_true(bulk.which.by_ids && bulk.which.n == 2);
+        assert_str(bulk.which.ids[1], STR("a-b"));
         teardown(&r);
     }
     setup(&r, "{\"action\":\"delete\",\"filter\":{\"q\":\" x \",\"status\":\"dead, cooling\","
               "\"host\":\"http://h\"}}");
     assert_int_equal(admin_read_bulk(&r.arena, r.text, r.len, &bulk, NULL), ERR_OK);
-    assert_false(bulk.by_ids);
-    assert_str(bulk.filter.q, STR("x"));
-    assert_str(bulk.filter.host, STR("http://h"));
-    assert_int_equal(bulk.filter.states, ADMIN_DEAD | ADMIN_COOLING);
+    assert_false(bulk.which.by_ids);
+    assert_str(bulk.which.filter.q, STR("x"));
+    assert_str(bulk.which.filter.host, STR("http://h"));
+    assert_int_equal(bulk.which.filter.states, ADMIN_DEAD | ADMIN_COOLING);
     teardown(&r);
     setup(&r, "{\"action\":\"delete\",\"filter\":{}}");
     assert_int_equal(admin_read_bulk(&r.arena, r.text, r.len, &bulk, NULL), ERR_OK);
-    assert_int_equal(bulk.filter.states, ADMIN_ALL_STATES);
+    assert_int_equal(bulk.which.filter.states, ADMIN_ALL_STATES);
     teardown(&r);
 }
 
@@ -326,7 +330,17 @@ static void test_admin_request__reads_exports(void **state)
     setup(&r, "{\"password\":\"p\",\"filter\":null}");
     assert_int_equal(admin_read_export(&r.arena, r.text, r.len, &wish, NULL), ERR_OK);
     assert_str(wish.password, STR("p"));
-    assert_int_equal(wish.filter.states, ADMIN_ALL_STATES);
+    assert_false(wish.which.by_ids);
+    assert_int_equal(wish.which.filter.states, ADMIN_ALL_STATES);
+    teardown(&r);
+    setup(&r, "{\"password\":\"p\",\"ids\":[\"7\",\"a-b\"],\"filter\":null}");
+    assert_int_equal(admin_read_export(&r.arena, r.text, r.len, &wish, NULL), ERR_OK);
+    assert_true(wish.which.by_ids && wish.which.n == 2);
+    assert_str(wish.which.ids[1], STR("a-b"));
+    teardown(&r);
+    setup(&r, "{\"password\":\"p\",\"ids\":[]}"); // none, and not all
+    assert_int_equal(admin_read_export(&r.arena, r.text, r.len, &wish, NULL), ERR_OK);
+    assert_true(wish.which.by_ids && wish.which.n == 0);
     teardown(&r);
 }
 

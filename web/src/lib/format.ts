@@ -49,7 +49,7 @@ export function exact(time: string | number | Date): string {
 }
 
 export function clock(time: string | number): string {
-  return cached("clock", (l) => new Intl.DateTimeFormat(l, { timeStyle: "medium", hour12: false })).format(
+  return cached("clock", (l) => new Intl.DateTimeFormat(l, { timeStyle: "medium", hourCycle: "h23" })).format(
     new Date(time),
   );
 }
@@ -66,18 +66,12 @@ export function when(time: string, now = Date.now()): string {
   const date = new Date(time);
   const away = date.getTime() - now;
   const sameDay = new Date(now).toDateString() === date.toDateString();
-  if (sameDay)
-    return cached("hm", (l) => new Intl.DateTimeFormat(l, { hour: "2-digit", minute: "2-digit", hour12: false }))
-      .format(date);
+  const hm = cached("hm", (l) => new Intl.DateTimeFormat(l, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
+  if (sameDay) return hm.format(date);
   const near = Math.abs(away) < 6 * 86400e3;
-  return cached(near ? "wd" : "md", (l) =>
-    new Intl.DateTimeFormat(l, {
-      ...(near ? { weekday: "short" } : { month: "short", day: "numeric" }),
-      hour: "2-digit",
-      minute: "2-digit",
-      hour12: false,
-    }),
-  ).format(date);
+  const which = cached(near ? "wd" : "md", (l) =>
+    new Intl.DateTimeFormat(l, near ? { weekday: "short" } : { month: "short", day: "numeric" })).format(date);
+  return `${which} ${hm.format(date)}`;
 }
 
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [

@@ -35,10 +35,16 @@ export function href(path: string): string {
 export function go(path: string, replace = false): void {
   const url = href(path);
   if (url === location.pathname + location.search) return;
-  if (replace) history.replaceState(null, "", url);
-  else history.pushState(null, "", url);
+  if (replace) history.replaceState(history.state, "", url);
+  else history.pushState({ inside: true }, "", url);
   place.set(read());
   if (!replace) scrollTo(0, 0);
+}
+
+/** Where one came from, with its filters; `otherwise` if it was no place of this page. */
+export function back(otherwise: string): void {
+  if ((history.state as { inside?: boolean } | null)?.inside) history.back();
+  else go(otherwise);
 }
 
 /** Changes parts of the query and leaves the rest; typing replaces, a choice can be undone by Back. */

@@ -1,14 +1,15 @@
 // Adding keys: paste or drop, a verdict before anything is stored, then progress, stop and undo.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, api, query } from "../lib/api";
+import { api, query } from "../lib/api";
 import { num } from "../lib/format";
 import { tr } from "../lib/i18n";
 import { cut, countLines, without } from "../lib/keytext";
 import { keysChanged, overview, watchJob } from "../lib/live";
 import { go } from "../lib/router";
+import { said } from "../lib/said";
 import type { BatchFault, BatchResult } from "../lib/types";
-import { Ago, Button, Code, describe, Link, Progress, Tabs } from "../ui/basics";
-import { ask, toast } from "../ui/dialog";
+import { Ago, BackLink, Button, Code, describe, Progress, Tabs } from "../ui/basics";
+import { ask, tell, toast } from "../ui/dialog";
 import { jobId } from "./keys";
 
 const LOOK_MS = 400;
@@ -27,7 +28,8 @@ http://192.168.1.5:11434`;
 
 interface Verdict {
   added: number;
-  newLines: NewLine[];
+  newLines: NewLine[]; // the first ones
+  known: NewLine[]; // likewise
   duplicates: number;
   errors: BatchFault[]; // the first ones
   errorCount: number;
@@ -54,7 +56,7 @@ interface Run {
 export function AddPlace() {
   return (
     <main class="place">
-      <Link to="/keys" class="back">← {tr("keys")}</Link>
+      <BackLink to="/keys">{tr("keys")}</BackLink>
       <h1>{tr("addKeys")}</h1>
       <AddKeys />
     </main>
@@ -140,14 +142,14 @@ export async function undo(id: string | number, count: number): Promise<void> {
     const answer = await api<{ removed: number }>("DELETE", `/imports/${encodeURIComponent(id)}`);
     toast(tr("didDelete", answer.removed));
   } catch (error) {
-    toast(describe(error));
+    void tell(tr("undo"), describe(error));
   }
   keysChanged();
 }
 
 /** Asks what the text would do. A text beyond one request's size is asked for in pieces. */
 async function look(text: string, baseUrl: string, signal: AbortSignal): Promise<Verdict> {
-  const all: Verdict = { added: 0, newLines: [], duplicates: 0, errors: [], errorCount: 0, notes: [] };
+  const all: Verdict = { added: 0, newLines: [], known: [], duplicates: 0, errors: [], errorCount: 0, notes: [] };
   for (const piece of cut(text, LOOK_LINES, LOOK_CHARS)) {
     const answer = await api<BatchResult>("POST", "/keys/batch?dryRun=1", {
       body: bodyOf(piece.text, baseUrl), signal });
@@ -159,6 +161,9 @@ async function look(text: string, baseUrl: string, signal: AbortSignal): Promise
     all.errors.push(...answer.errors.map((e) => ({ ...e, line: e.line === 0 ? 0 : e.line + shift })));
     for (const item of answer.added) {
       if (all.newLines.length < SHOWN) all.newLines.push(newLine(item, shift));
+    }
+    for (const item of answer.duplicates) {
+      if (all.known.length < SHOWN) all.known.push(newLine(item, shift));
     }
   }
   return all;
@@ -261,7 +266,7 @@ function Forms() {
   );
 }
 
-type Part = "new" | "errors";
+type Part = "new" | "known" | "errors";
 
 function VerdictView(props: {
   verdict: Verdict;
@@ -282,10 +287,10 @@ function VerdictView(props: {
         <strong>{tr("newCount", verdict.added)}</strong> · {tr("duplicateCount", verdict.duplicates)} ·{" "}
         <span class={verdict.errorCount > 0 ? "bad" : ""}>{tr("errorCount", verdict.errorCount)}</span>
       </p>
-      {verdict.notes.map((note) => <p key={note} class="faint">{note}</p>)}
+      {verdict.notes.map((note) => <p key={note} class="faint">{said(note)}</p>)}
       <Tabs label={tr("verdict")} value={part} onChange={setPart}
-        options={[["new", tr("newLines")], ["errors", tr("faultyLines")]]} />
-      {part === "errors" ? <Faults faults={verdict.errors} count={verdict.errorCount} /> : (
+        options={[["new", tr("newLines")], ["known", tr("knownLines")], ["errors", tr("faultyLines")]]} />
+      {part === "known" ? <KnownLines lines={verdict.known} count={verdict.duplicates} /> : part === "errors" ? <Faults faults={verdict.errors} count={verdict.errorCount} /> : (
         <NewLines verdict={verdict} left={left} choose={choose} />
       )}
     </section>
@@ -295,15 +300,33 @@ function VerdictView(props: {
 function Faults({ faults, count }: { faults: BatchFault[]; count: number }) {
   if (faults.length === 0) return <p class="faint">{tr("noFaults")}</p>;
   return (
-    <table class="plain">
+    <table class="plain faults">
       <thead><tr><th class="num">{tr("line")}</th><th>{tr("text")}</th><th>{tr("why")}</th></tr></thead>
       <tbody>
         {faults.slice(0, SHOWN).map((f, i) => (
-          <tr key={i}><td class="num">{f.line === 0 ? f.place : num(f.line)}</td><td class="mono clip">{f.input}</td><td>{f.error}</td></tr>
+          <tr key={i}><td class="num">{f.line === 0 ? said(f.place) : num(f.line)}</td><td class="mono clip">{f.input}</td><td>{said(f.error)}</td></tr>
         ))}
       </tbody>
       {count > SHOWN && <caption>{tr("moreLines", count - SHOWN)}</caption>}
     </table>
+  );
+}
+
+function KnownLines({ lines, count }: { lines: NewLine[]; count: number }) {
+  if (lines.length === 0) return <p class="faint">{tr("noKnownLines")}</p>;
+  return (
+    <>
+      <p class="faint">{tr("knownText")}</p>
+      <table class="plain">
+        <thead><tr><th class="num">{tr("line")}</th><th>{tr("key")}</th><th>{tr("host")}</th></tr></thead>
+        <tbody>
+          {lines.map((n, i) => (
+            <tr key={i}><td class="num">{n.line === null ? "" : num(n.line)}</td><td class="mono clip">{n.key || tr("noKey")}</td><td class="clip">{n.baseUrl}</td></tr>
+          ))}
+        </tbody>
+        {count > lines.length && <caption>{tr("moreLines", count - lines.length)}</caption>}
+      </table>
+    </>
   );
 }
 
@@ -349,7 +372,9 @@ function RunView(props: { run: Run; onStop: () => void; onClose: () => void }) {
       const answer = await api<{ job?: string | number | { id: string | number } }>("POST", "/keys/check");
       if (answer.job !== undefined) void watchJob(jobId(answer.job), "check");
     } catch (e) {
-      toast(describe(e as ApiError));
+      setChecking(false);
+      void tell(tr("check"), describe(e));
+      return;
     }
     go("/keys");
   };
@@ -381,7 +406,7 @@ function LastImport() {
   if (!last || last.left === 0) return null;
   return (
     <p class="lastimport">
-      {tr("lastImport", last.count)} <Ago at={last.at} />.{" "}
+      {tr("lastImport", last.count)}<Ago at={last.at} />{tr("fullStop")}{" "}
       <Button kind="quiet" onClick={() => void undo(last.id, last.left)}>{tr("undo")}</Button>
     </p>
   );

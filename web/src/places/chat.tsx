@@ -5,6 +5,7 @@ import { ms, num } from "../lib/format";
 import { tr } from "../lib/i18n";
 import { place, setQuery } from "../lib/router";
 import { overview } from "../lib/live";
+import { said } from "../lib/said";
 import { readEvents } from "../lib/sse";
 import { createStore } from "../lib/store";
 import { curl, nodeSnippet, pythonSnippet, type Ask } from "../lib/snippets";
@@ -102,7 +103,7 @@ async function stream(model: string): Promise<void> {
 }
 
 function take(turn: Turn, chunk: Chunk, began: number): void {
-  if (chunk.error) turn.error = tr("errorSaid", chunk.error.message ?? "");
+  if (chunk.error) turn.error = tr("errorSaid", said(chunk.error.message ?? ""));
   if (typeof chunk.usage?.completion_tokens === "number") turn.tokens = chunk.usage.completion_tokens;
   const choice = chunk.choices?.[0];
   if (!choice) return;

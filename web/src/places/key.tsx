@@ -4,15 +4,19 @@ import { ApiError, api, events, query } from "../lib/api";
 import { day, exact, hostOf, ms, num, percent } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, useLoad, useNow } from "../lib/live";
-import { go } from "../lib/router";
+import { back, go } from "../lib/router";
+import { said } from "../lib/said";
+import { useShortcuts } from "../lib/shortcuts";
 import type { DayCounts, Key, KeyDetail, Move, State, Stats, TestDone, TestStep } from "../lib/types";
-import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton } from "../ui/basics";
+import { Ago, BackLink, Button, Countdown, describe, Failure, Shape, Skeleton } from "../ui/basics";
 import { ask, toast } from "../ui/dialog";
+import { reasonOf } from "./keys";
 
 const HISTORY_DAYS = 30;
 
 export function KeyPlace({ id }: { id: string }) {
   const version = keysVersion.use();
+  useShortcuts({ Escape: () => back("/keys") });
   const path = encodeURIComponent(id);
   const { data, error, reload } = useLoad<KeyDetail>(`/keys/${path}`, [version]);
   const stats = useLoad<Stats>(`/stats${query({ days: HISTORY_DAYS, key: id })}`, []);
@@ -41,7 +45,7 @@ export function KeyPlace({ id }: { id: string }) {
       {key.lastError && (
         <section>
           <h2>{tr("lastError")}</h2>
-          <pre class="text" tabIndex={0}>{key.lastError}</pre>
+          <pre class="text" tabIndex={0}>{said(key.lastError)}</pre>
         </section>
       )}
     </main>
@@ -49,7 +53,7 @@ export function KeyPlace({ id }: { id: string }) {
 }
 
 function Back() {
-  return <Link to="/keys" class="back">← {tr("keys")}</Link>;
+  return <BackLink to="/keys">{tr("keys")}</BackLink>;
 }
 
 function Title({ keyOf }: { keyOf: Key }) {
@@ -106,11 +110,11 @@ function Why({ detail }: { detail: KeyDetail }) {
         <p>
           <strong>{sentence}</strong>{" "}
           {key.status === "cooling" && key.coolingUntil && (
-            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && ` (${trMaybe(key.source) ?? key.source})`}</span>
+            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && tr("withSource", "", trMaybe(key.source) ?? key.source)}</span>
           )}
         </p>
-        {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reason}</p>}
-        {key.since && <p class="faint">{tr("since")} <Ago at={key.since} /></p>}
+        {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reasonOf(key.cause, reason)}</p>}
+        {key.since && <p class="faint">{tr("since")} <Ago at={key.since} />{tr("sinceEnd")}</p>}
       </div>
     </div>
   );
@@ -207,6 +211,11 @@ function pieces(moves: Move[], now: State, start: number, end: number): Piece[] 
   return out;
 }
 
+function moveWhy(m: Move): string {
+  const why = reasonOf(m.cause, m.reason) || trMaybe(`cause_${m.cause}`) || "";
+  return m.source ? tr("withSource", why, trMaybe(m.source) ?? m.source) : why;
+}
+
 function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {
   const now = useNow();
   const first = moves.reduce((min, m) => Math.min(min, Date.parse(m.at)), now);
@@ -229,7 +238,7 @@ function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {
               <li key={i}>
                 <Ago at={m.at} />
                 <span class={`state ${m.to}`}><Shape state={m.to} />{tr(m.to)}</span>
-                <span>{m.reason || trMaybe(`cause_${m.cause}`) || ""}{m.source && ` (${trMaybe(m.source) ?? m.source})`}</span>
+                <span>{moveWhy(m)}</span>
               </li>
             ))}
           </ol>
@@ -326,7 +335,7 @@ function TestRequest({ id }: { id: string }) {
           <li key={i} class={s.ok ? "good" : "bad"}>
             <Shape state={s.ok ? "ready" : "dead"} />
             <span>{trMaybe(`step_${s.step}`) ?? s.step}</span>
-            <span class="faint detail">{s.detail}</span>
+            <span class="faint detail">{said(s.detail ?? "")}</span>
             <span class="num">{ms(s.ms)}</span>
           </li>
         ))}
@@ -336,7 +345,7 @@ function TestRequest({ id }: { id: string }) {
           <Shape state={end.ok ? "ready" : "dead"} />
           <div>
             <p><strong>{end.ok ? tr("testGood", ms(end.ms)) : tr("testBad")}</strong></p>
-            {end.error && <p class="reason">{end.error}</p>}
+            {end.error && <p class="reason">{said(end.error)}</p>}
             {end.text && <p class="quote">{end.text}</p>}
           </div>
         </div>

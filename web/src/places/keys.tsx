@@ -5,6 +5,7 @@ import { hostOf, num, percent } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, keysVersion, overview, tick, watchJob } from "../lib/live";
 import { go, place, setQuery } from "../lib/router";
+import { brief } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import { STATES, type Filter, type Key, type KeyPage, type State } from "../lib/types";
 import { Ago, Button, Countdown, describe, Empty, Failure, Link, Shape } from "../ui/basics";
@@ -313,14 +314,19 @@ function openOnClick(event: MouseEvent, key: Key): void {
   go(`/keys/${encodeURIComponent(key.id)}`);
 }
 
+/** A reason in few words: of a limit the table shows already for how long. */
+export function reasonOf(cause: string | null | undefined, reason: string | null | undefined): string {
+  return cause === "limit" ? tr("cause_limit") : brief(reason ?? "");
+}
+
 /** Why a key is not ready, in few words. */
 export function whyOf(key: Key): string {
   if (key.status === "ready") return "";
   if (key.status === "disabled") return tr("disabledByPerson");
-  const text = key.reason || key.lastError || "";
+  const text = reasonOf(key.cause, key.reason || key.lastError);
   if (key.status !== "cooling" || !key.source) return text;
   const source = trMaybe(key.source) ?? key.source;
-  return text ? `${text} (${source})` : source;
+  return text ? tr("withSource", text, source) : source;
 }
 
 // ---- acting on what is selected ----
@@ -377,15 +383,12 @@ function Actions(props: {
       {button("enable")}
       {button("disable")}
       {button("reset")}
-      <Button disabled={busy !== "" || !props.selection.all} onClick={() => setExporting(true)}
-        {...(props.selection.all ? {} : { title: tr("exportAll") })}>
-        {tr("export")}
-      </Button>
+      <Button disabled={busy !== ""} onClick={() => setExporting(true)}>{tr("export")}</Button>
       {button("delete", "danger")}
       {exporting && (
         <PasswordDialog title={tr("exportTitle", count)} text={tr("exportText")} yes={tr("export")}
           onClose={() => setExporting(false)}
-          onPassword={(password) => download(password, props.filter)} />
+          onPassword={(password) => download(password, target)} />
       )}
     </div>
   );
@@ -401,9 +404,9 @@ function done(action: Action, count: number): void {
   toast(words[action]);
 }
 
-async function download(password: string, filter: Filter): Promise<string | null> {
+async function download(password: string, target: { filter: Filter } | { ids: Key["id"][] }): Promise<string | null> {
   try {
-    const lines = await text("POST", "/keys/export", { password, filter });
+    const lines = await text("POST", "/keys/export", { password, ...target });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([lines], { type: "text/plain" }));
     link.download = "keys.txt";

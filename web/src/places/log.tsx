@@ -5,10 +5,11 @@ import { ApiError, get, query } from "../lib/api";
 import { clock, exact, hostOf, ms, num } from "../lib/format";
 import { tr, trMaybe } from "../lib/i18n";
 import { listenLog, overview, useLoad } from "../lib/live";
-import { go, place, setQuery } from "../lib/router";
+import { back, go, place, setQuery } from "../lib/router";
+import { said } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import type { Attempt, LogEntry, LogPage } from "../lib/types";
-import { Ago, Button, Empty, Failure, Link, Shape, Skeleton } from "../ui/basics";
+import { Ago, BackLink, Button, Empty, Failure, Link, Shape, Skeleton } from "../ui/basics";
 
 const PAGE = 100;
 const KEPT = 2000;
@@ -245,10 +246,10 @@ function Row({ entry: e, index, cursor }: { entry: LogEntry; index: number; curs
 
 export function LogDetail({ id }: { id: string }) {
   const { data, error, reload } = useLoad<{ entry: LogEntry; attempts: Attempt[] }>(`/log/${encodeURIComponent(id)}`);
-  useShortcuts({ Escape: () => history.back() });
+  useShortcuts({ Escape: () => back("/log") });
   return (
     <main class="place">
-      <Link to="/log" class="back">← {tr("log")}</Link>
+      <BackLink to="/log">{tr("log")}</BackLink>
       {error && <Failure error={error.status === 404 ? new ApiError(404, tr("logGone")) : error} again={reload} />}
       {!data && !error && <Skeleton rows={6} />}
       {data && <Detail entry={data.entry} attempts={data.attempts} />}
@@ -258,7 +259,7 @@ export function LogDetail({ id }: { id: string }) {
 
 function Detail({ entry: e, attempts }: { entry: LogEntry; attempts: Attempt[] }) {
   const facts: [string, ComponentChildren][] = [
-    [tr("time"), <>{exact(e.at)} (<Ago at={e.at} />)</>],
+    [tr("time"), <>{exact(e.at)} <span class="faint">· <Ago at={e.at} /></span></>],
     [tr("route"), e.route + (e.stream ? ` · ${tr("streamed")}` : "")],
     [tr("model"), e.model],
     [tr("key"), e.keyId === null ? null :
@@ -294,8 +295,8 @@ function Detail({ entry: e, attempts }: { entry: LogEntry; attempts: Attempt[] }
                       <Link to={`/keys/${encodeURIComponent(a.keyId)}`}>{a.keyName || <span class="mono">{a.keyMask}</span>}</Link>}
                     {a.host && <span class="faint"> {hostOf(a.host)}</span>}
                   </p>
-                  <p class="faint">{a.status !== null && `${a.status} · `}{trMaybe(`verdict_${a.verdict}`) ?? a.verdict} · {ms(a.ms)}</p>
-                  {a.text && <p class="reason">{a.text}</p>}
+                  <p class="faint">{a.status !== null && `${a.status} · `}{trMaybe(`end_${a.verdict}`) ?? a.verdict} · {ms(a.ms)}</p>
+                  {a.text && <p class="reason">{said(a.text)}</p>}
                 </div>
               </li>
             ))}

@@ -5,7 +5,8 @@ import { hostOf, ms, num, percent, rate, short, span, when } from "../lib/format
 import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, overview, overviewError, refreshOverview, tick, useLoad, useNow } from "../lib/live";
 import { place, setQuery } from "../lib/router";
-import type { Host, Overview as Data, Problem, Range, Series } from "../lib/types";
+import { brief, said } from "../lib/said";
+import type { Host, Overview as Data, Problem, Range, Series, State } from "../lib/types";
 import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton, Tabs } from "../ui/basics";
 import { Chart } from "../ui/chart";
 import { toast } from "../ui/dialog";
@@ -65,13 +66,13 @@ function sentence(p: Problem): Sentence {
   const filter = (status: string) => `/keys${query({ status, host: p.host ?? undefined })}`;
   switch (p.kind) {
     case "no_upstream":
-      return { level: "bad", text: tr("problemNoUpstream", p.text), to: "/keys/add" };
+      return { level: "bad", text: tr("problemNoUpstream", said(p.text)), to: "/keys/add" };
     case "none_ready":
       return { level: "bad", text: tr("problemNoneReady", withUntil(p)), to: "/keys?sort=until" };
     case "store":
-      return { level: "bad", text: tr("problemStore", p.text) };
+      return { level: "bad", text: tr("problemStore", said(p.text)) };
     case "host":
-      return { level: "bad", text: tr("problemHost", host, p.text), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
+      return { level: "bad", text: tr(p.cause === "connect" ? "problemHostSilent" : "problemHost", host, brief(p.text)), to: filter(""), ...(p.host ? { tryHost: p.host } : {}) };
     case "errors":
       return { level: "bad", text: tr("problemErrors", p.count), to: "/log?status=error" };
     case "dead":
@@ -83,11 +84,15 @@ function sentence(p: Problem): Sentence {
     case "all_disabled":
       return { level: "bad", text: tr("problemAllDisabled"), to: "/keys" };
     default:
-      return { level: "warn", text: p.text };
+      return { level: "warn", text: said(p.text) };
   }
 }
 
-const LEVELS: Record<Level, "dead" | "cooling" | "disabled"> = { bad: "dead", warn: "cooling", note: "disabled" };
+/** The shape of the state that it is about, which is the same everywhere. */
+function shapeOf(p: Problem): State {
+  if (p.kind === "all_disabled") return "disabled";
+  return p.kind === "limit" || p.kind === "failing" ? "cooling" : "dead";
+}
 
 function Problems({ data }: { data: Data }) {
   const now = useNow();
@@ -122,24 +127,28 @@ function wellText(data: Data, now: number): string {
 function ProblemView({ problem }: { problem: Problem }) {
   const s = sentence(problem);
   const [busy, setBusy] = useState(false);
+  const [failed, setFailed] = useState("");
   const tryNow = async (host: string) => {
     setBusy(true);
+    setFailed("");
     try {
       const answer = await api<{ host: Host }>("POST", "/hosts/check", { body: { host } });
-      toast(answer.host.cooling ? tr("hostStillDown", hostOf(host), answer.host.reason ?? "") : tr("hostIsBack", hostOf(host)));
+      if (answer.host.cooling) setFailed(tr("hostStillDown", hostOf(host), brief(answer.host.reason ?? "")));
+      else toast(tr("hostIsBack", hostOf(host)));
       keysChanged();
     } catch (e) {
-      toast(describe(e));
+      setFailed(describe(e));
     }
     setBusy(false);
   };
   return (
     <div class={`problem ${s.level}`}>
-      <Shape state={LEVELS[s.level]} />
+      <Shape state={shapeOf(problem)} />
       <p>
         {s.text}
         {problem.since && <span class="faint"> <Ago at={problem.since} /></span>}
         {problem.kind === "host" && problem.until && <span class="faint"> · {tr("nextTry")} <Countdown to={problem.until} /></span>}
+        {failed && <span class="bad again" role="alert">{failed}</span>}
       </p>
       <span class="do">
         {s.tryHost && <Button busy={busy} onClick={() => tryNow(s.tryHost!)}>{tr("tryNow")}</Button>}
@@ -253,18 +262,23 @@ function Charts({ series }: { series: Series }) {
   );
 }
 
+/** All that have no row of their own are in one, which the server names so. */
+function nameOf(name: string): string {
+  return name === "other" ? tr("end_other") : name;
+}
+
 function Top({ series }: { series: Series }) {
   const { models, errors, hosts } = series.top;
   return (
     <div class="tops">
       <TopTable title={tr("topModels")} heads={[tr("model"), tr("requests"), tr("failed")]}
-        rows={models.map((m) => [m.model, num(m.requests), percent(m.errors, m.requests)])}
+        rows={models.map((m) => [nameOf(m.model), num(m.requests), percent(m.errors, m.requests)])}
         to={(i) => `/log${query({ model: models[i]!.model })}`} />
       <TopTable title={tr("topErrors")} heads={[tr("endWord"), tr("status"), tr("count")]}
         rows={errors.map((e) => [trMaybe(`end_${e.end}`) ?? e.end, String(e.status), num(e.count)])}
-        to={(i) => `/log${query({ status: errors[i]!.status })}`} />
+        to={(i) => `/log${query({ status: errors[i]!.status, q: errors[i]!.end === "error" ? "" : errors[i]!.end })}`} />
       <TopTable title={tr("topHosts")} heads={[tr("host"), tr("requests"), tr("failed")]}
-        rows={hosts.map((h) => [hostOf(h.host), num(h.requests), percent(h.errors, h.requests)])}
+        rows={hosts.map((h) => [nameOf(hostOf(h.host)), num(h.requests), percent(h.errors, h.requests)])}
         to={(i) => `/log${query({ host: hosts[i]!.host })}`} />
     </div>
   );
@@ -315,7 +329,7 @@ function Hosts({ hosts, total }: { hosts: Host[]; total: number }) {
             <tr key={h.host}>
               <td class="clip"><Link to={`/keys${query({ host: h.host })}`}>{hostOf(h.host)}</Link></td>
               <td>
-                <span class={`state ${h.cooling ? "cooling" : "ready"}`} title={h.reason ?? ""}>
+                <span class={`state ${h.cooling ? "cooling" : "ready"}`} title={said(h.reason ?? "")}>
                   <Shape state={h.cooling ? "cooling" : "ready"} />
                   {h.cooling ? <span>{tr("cooling")} {h.until && <Countdown to={h.until} />}</span> : tr("answers")}
                 </span>

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { chatToken } from "../lib/api";
 import { tr, trMaybe } from "../lib/i18n";
 import { overview, useLoad } from "../lib/live";
+import { place, setQuery } from "../lib/router";
 import { API_BASE, clients } from "../lib/snippets";
 import type { Setting } from "../lib/types";
 import { Ago, Code, Copy, Failure, Skeleton } from "../ui/basics";
@@ -31,8 +32,9 @@ export function Settings() {
 }
 
 function Table({ settings }: { settings: Setting[] }) {
-  const [typed, setTyped] = useState("");
-  const [changed, setChanged] = useState(false);
+  const params = place.use().query;
+  const typed = params.get("q") ?? "";
+  const changed = params.get("set") === "1";
   const wanted = typed.trim().toLowerCase();
   const shown = settings.filter((s) =>
     (!changed || s.origin !== "default") &&
@@ -41,9 +43,9 @@ function Table({ settings }: { settings: Setting[] }) {
     <>
       <div class="toolbar">
         <input type="search" class="search" value={typed} placeholder={tr("searchSettings")}
-          aria-label={tr("searchSettings")} onInput={(e) => setTyped(e.currentTarget.value)} />
+          aria-label={tr("searchSettings")} onInput={(e) => setQuery({ q: e.currentTarget.value }, true)} />
         <label class="check">
-          <input type="checkbox" checked={changed} onChange={(e) => setChanged(e.currentTarget.checked)} />
+          <input type="checkbox" checked={changed} onChange={(e) => setQuery({ set: e.currentTarget.checked ? "1" : "" })} />
           {tr("onlyChanged")}
         </label>
       </div>
@@ -79,7 +81,7 @@ function helpOf(s: Setting): string {
 
 function Connect({ needsToken }: { needsToken: boolean }) {
   const [model, setModel] = useState("llama3.2");
-  const [open, setOpen] = useState("ChatGPT Next Web");
+  const open = place.use().query.get("client");
   const token = needsToken ? "YOUR_API_TOKEN" : "";
   useEffect(() => {
     const controller = new AbortController();
@@ -92,7 +94,7 @@ function Connect({ needsToken }: { needsToken: boolean }) {
     return () => controller.abort();
   }, []);
   const all = clients(token, model);
-  const client = all.find((c) => c.name === open) ?? all[0]!;
+  const client = all.find((c) => c.where === open) ?? all[0]!;
   return (
     <section class="card">
       <h2>{tr("connect")}</h2>
@@ -104,7 +106,7 @@ function Connect({ needsToken }: { needsToken: boolean }) {
       </dl>
       <div class="tabs wrap" role="group" aria-label={tr("clients")}>
         {all.map((c) => (
-          <button type="button" key={c.name} aria-pressed={c.name === client.name} onClick={() => setOpen(c.name)}>{c.name}</button>
+          <button type="button" key={c.name} aria-pressed={c.name === client.name} onClick={() => setQuery({ client: c.where }, true)}>{c.name}</button>
         ))}
       </div>
       <p>{tr(`client_${client.where}`)}</p>

@@ -5,7 +5,8 @@ import { ApiError } from "../lib/api";
 import { ago, exact, left } from "../lib/format";
 import { tr } from "../lib/i18n";
 import { useNow } from "../lib/live";
-import { href, onLink } from "../lib/router";
+import { back, href, onLink } from "../lib/router";
+import { said } from "../lib/said";
 import type { State } from "../lib/types";
 
 export function Link(props: {
@@ -28,6 +29,23 @@ export function Link(props: {
       tabIndex={props.tabIndex}
     >
       {props.children}
+    </a>
+  );
+}
+
+/** To the place above, as it was when one came from there. */
+export function BackLink({ to, children }: { to: string; children: ComponentChildren }) {
+  return (
+    <a
+      href={href(to)}
+      class="back"
+      onClick={(event) => {
+        if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+        event.preventDefault();
+        back(to);
+      }}
+    >
+      ← {children}
     </a>
   );
 }
@@ -101,7 +119,7 @@ export function Countdown({ to }: { to: string }) {
   const now = useNow();
   return (
     <time class="countdown" dateTime={to} title={exact(to)}>
-      {left(to, now)}
+      {Date.parse(to) > now ? left(to, now) : tr("soon")}
     </time>
   );
 }
@@ -178,7 +196,7 @@ export function describe(error: unknown): string {
   if (error.status === 0) return tr("errorUnreachable");
   if (error.status === 404 && !error.message) return tr("errorNotFound");
   if (error.status === 429) return tr("errorTooMany", error.retryAfterS);
-  return error.message ? tr("errorSaid", error.message) : tr("errorStatus", error.status);
+  return error.message ? tr("errorSaid", said(error.message)) : tr("errorStatus", error.status);
 }
 
 export function Tabs<T extends string>(props: {

@@ -43,7 +43,7 @@ function options(props: ChartProps, width: number, onIndex: (i: number | null) =
       points: { size: 6 },
       drag: { setScale: false, x: false, y: false },
     },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
     axes: [
       {

@@ -42,6 +42,11 @@ export function ask(title: string, text: string, yes: string, danger = true): Pr
   return new Promise((done) => question.set({ title, text, yes, danger, done }));
 }
 
+/** Says what failed, where no place for it is in view any more. */
+export function tell(title: string, text: string): Promise<boolean> {
+  return ask(title, text, "", false);
+}
+
 export function Questions() {
   const q = question.use();
   if (!q) return null;
@@ -54,10 +59,12 @@ export function Questions() {
     <Dialog title={q.title} onClose={() => answer(false)}>
       <p>{q.text}</p>
       <div class="actions">
-        <Button onClick={() => answer(false)}>{tr("cancel")}</Button>
-        <Button kind={q.danger ? "danger" : "primary"} onClick={() => answer(true)}>
-          {q.yes}
-        </Button>
+        <Button onClick={() => answer(false)}>{q.yes ? tr("cancel") : tr("close")}</Button>
+        {q.yes && (
+          <Button kind={q.danger ? "danger" : "primary"} onClick={() => answer(true)}>
+            {q.yes}
+          </Button>
+        )}
       </div>
     </Dialog>
   );

@@ -28,13 +28,19 @@ export interface VirtualProps {
   what: string; // another list begins at its top
 }
 
+/** Where the last table was left, for who comes back to it. */
+let left = { what: "", top: 0 };
+
 export function Virtual(props: VirtualProps) {
   const box = useRef<HTMLDivElement>(null);
+  const pending = useRef(left.what === props.what ? left.top : 0);
   const [range, setRange] = useState({ first: 0, last: 40 });
 
   const measure = () => {
     const node = box.current;
     if (!node) return;
+    if (node.scrollTop > 0) pending.current = 0;
+    if (pending.current === 0) left = { what: props.what, top: node.scrollTop };
     const first = Math.max(0, Math.floor(node.scrollTop / props.rowHeight) - BEYOND);
     const seen = Math.ceil((node.scrollTop + node.clientHeight) / props.rowHeight) + BEYOND;
     const last = Math.min(seen, first + MOST);
@@ -42,11 +48,18 @@ export function Virtual(props: VirtualProps) {
   };
 
   useLayoutEffect(() => {
-    if (box.current) box.current.scrollTop = 0;
+    if (box.current && pending.current === 0) box.current.scrollTop = 0;
     measure();
   }, [props.what]);
 
-  useLayoutEffect(measure, [props.rowHeight, props.count]);
+  useLayoutEffect(() => {
+    const node = box.current;
+    if (node && pending.current > 0 && props.count * props.rowHeight > pending.current) {
+      node.scrollTop = pending.current;
+      pending.current = 0;
+    }
+    measure();
+  }, [props.rowHeight, props.count]);
 
   useEffect(() => {
     const sizes = new ResizeObserver(measure);
