@@ -160,19 +160,34 @@ static void test_client_dial__passes_over_forbidden_addresses(void **state)
     close(fd);
 }
 
-static void test_client_dial__tries_the_next_address_at_once_after_a_refusal(void **state)
+/* On a busy machine any one try may take too long; none would be quick if the program waited. */
+#define TRIES 20
+
+/* Time until a request to `host`, by a new client, has come in at `listener`. */
+static uint64_t time_to_come(struct fixture *f, const char *host, int listener)
 {
-    struct fixture *f = *state;
     renew_client(f);
     struct outcome o;
     uint64_t start_ms = loop_now_ms(f->loop);
-    start_to(f, &o, url_to(f, "third.test")); // nobody listens at the first two
-    int fd = accept_one(f);
+    start_to(f, &o, url_to(f, host));
+    int fd = accept_at(f, listener);
+    uint64_t took_ms = loop_now_ms(f->loop) - start_ms;
     serve(&o, fd, OK_ANSWER);
     assert_int_equal(o.dones, 1);
-    assert_true(loop_now_ms(f->loop) - start_ms < 250);
     release(&o);
     close(fd);
+    return took_ms;
+}
+
+static void test_client_dial__tries_the_next_address_at_once_after_a_refusal(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t best_ms = UINT64_MAX;
+    for (int i = 0; i < TRIES && best_ms >= 250; i++) {
+        uint64_t took_ms = time_to_come(f, "third.test", f->listener); // nobody is at the first two
+        best_ms = took_ms < best_ms ? took_ms : best_ms;
+    }
+    assert_in_range(best_ms, 0, 249);
 }
 
 static void test_client_dial__tries_the_next_address_when_one_hangs(void **state)
@@ -213,21 +228,17 @@ static int listen_v6(uint16_t port)
 static void test_client_dial__the_families_take_turns(void **state)
 {
     struct fixture *f = *state;
-    renew_client(f);
     int v6 = listen_v6(f->port);
     if (v6 < 0)
         skip();
     struct deaf two = deafen("127.0.0.2", &f->port);
     struct deaf three = deafen("127.0.0.3", &f->port);
-    struct outcome o;
-    uint64_t start_ms = loop_now_ms(f->loop);
-    start_to(f, &o, url_to(f, "both.test"));
-    int fd = accept_at(f, v6);
-    assert_in_range(loop_now_ms(f->loop) - start_ms, 250, 499); // second, not third
-    serve(&o, fd, OK_ANSWER);
-    assert_int_equal(o.dones, 1);
-    release(&o);
-    close(fd);
+    uint64_t best_ms = UINT64_MAX;
+    for (int i = 0; i < TRIES && best_ms >= 500; i++) {
+        uint64_t took_ms = time_to_come(f, "both.test", v6);
+        best_ms = took_ms < best_ms ? took_ms : best_ms;
+    }
+    assert_in_range(best_ms, 250, 499); // second, not third
     close(v6);
     end_deaf(&two);
     end_deaf(&three);
