@@ -314,6 +314,15 @@ static void stream_call(struct chat_stream *s, const struct call *call, struct l
     buf_release(&text);
 }
 
+static void stream_calls(struct chat_stream *s, const struct ollama_line *line, struct logprobs *lp,
+                         struct buf *out)
+{
+    struct calls calls = calls_of(line);
+    struct call call;
+    while (next_call(&calls, &call))
+        stream_call(s, &call, lp, out);
+}
+
 /*
  * What no chunk of its line had room for, and the tokens of a call that is still being put
  * together, which come on lines with nothing else.
@@ -361,10 +370,8 @@ enum chat_step chat_stream_line(struct chat_stream *s, const struct ollama_line 
     put_role(s, out);
     stream_thinking(s, line->thinking, &lp, out);
     stream_content(s, line->content, &lp, out);
-    struct calls calls = calls_of(line);
-    struct call call;
-    while (next_call(&calls, &call))
-        stream_call(s, &call, &lp, out);
+    if (line->tool_calls != NULL)
+        stream_calls(s, line, &lp, out);
     if (lp.next != NULL)
         stream_logprobs(s, &lp, out);
     if (!line->done)
