@@ -217,10 +217,31 @@ def test_a_database_of_an_earlier_schema_opens(binary, tmp_path, start_server, s
     assert admin.Script(server).ok("GET", "/keys")["total"] == len(keys)
     server.stop()
     assert exported(binary, tmp_path) == keys
+    # As it was, for whoever goes back.
+    kept = tmp_path / f"data/ollama2openai.db.schema{schema}"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    db = sqlite3.connect(kept)
+    assert db.execute("PRAGMA user_version").fetchone() == (schema,)
+    assert db.execute("SELECT count(*) FROM keys").fetchone() == (len(keys),)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+    assert not [path for path in (tmp_path / "data").iterdir() if path.name.endswith(".tmp")]
     db = sqlite3.connect(database(tmp_path))
     assert db.execute("SELECT count(*), max(reason) FROM lives").fetchone()[1] in (None, "")
     assert db.execute("SELECT count(*) FROM refusals").fetchone() == (0,)
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def test_a_wrong_key_file_changes_no_earlier_schema(binary, tmp_path):
+    data = pathlib.Path(__file__).parent.parent / "data"
+    (tmp_path / "data").mkdir()
+    shutil.copy(data / "schema1.db", database(tmp_path))
+    (tmp_path / "data/secret.key").write_bytes(b"k" * 32)
+    (tmp_path / "data/secret.key").chmod(0o600)
+    assert "is not the key file of" in refused(binary, tmp_path)
+    db = sqlite3.connect(database(tmp_path))
+    assert db.execute("PRAGMA user_version").fetchone() == (1,)
     db.close()
 
 
