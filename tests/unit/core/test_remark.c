@@ -2,6 +2,9 @@
 
 #include "unit.h"
 
+#define LONGEST                                                                                    \
+    "this model requires a subscription, upgrade for access: https://ollama.com/upgrade (ref: 12)"
+
 static void test_remark__keeps_what_is_known(void **state)
 {
     static const struct {
@@ -23,9 +26,7 @@ static void test_remark__keeps_what_is_known(void **state)
         {"Internal Server Error (ref: 0A1b-2)",                        "Internal Server Error (ref: 0A1b-2)",
          "a reference"                                                                                                                   },
         {"internal server error (ref: story)",                         "internal server error",               "no reference"             },
-        {"this model requires a subscription, upgrade for access: https://ollama.com/upgrade (ref: "
-         "12)",                                                             "this model requires a subscription, upgrade for access: https://ollama.com/upgrade (ref: "
-         "12)",                                                                                               "the longest counts"                                                                                                                          },
+        {LONGEST,                                                      LONGEST,                               "the longest counts"       },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
