@@ -279,18 +279,6 @@ static bool is_fault(const struct verdict *v)
     return key || v->host == HOST_NO_CONNECT || v->host == HOST_AT_FAULT || v->error.status >= 500;
 }
 
-/*
- * What the log of requests tells of a failed attempt. What a model's server says of a request may
- * quote it, or what the model has answered: that is left out.
- */
-static str text_for_log(const struct attempt *attempt, const struct verdict *verdict)
-{
-    bool said = attempt->how == ATTEMPT_STATUS || attempt->how == ATTEMPT_ERROR_LINE;
-    bool of_key = verdict->key == KEY_DEAD || verdict->key == KEY_LIMITED ||
-                  verdict->key == KEY_MODEL_REFUSED || verdict->key == KEY_MODEL_SIGNIN;
-    return said && !of_key ? STR("") : verdict->error.message;
-}
-
 void relay_judge(struct relay *r, const struct attempt *attempt)
 {
     struct verdict verdict;
@@ -302,7 +290,7 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
     r->req->why = verdict.name;
     metrics_attempt(&r->worker->metrics, verdict.name);
     feed_note_attempt(&r->worker->feed, r->lease.host, is_fault(&verdict));
-    request_note_failure(r->req, verdict.name, attempt->status, text_for_log(attempt, &verdict));
+    request_note_failure(r->req, verdict.name, attempt->status, verdict.note);
     uint64_t took_ms = now_ms_of(r) - r->began_ms;
     str path = entry_of(r, verdict.name, entry);
     report_failure(r, attempt, &verdict);

@@ -134,6 +134,7 @@ struct api_error attempts_no_key_error(struct arena *arena, enum key_pick pick, 
         e = api_error_make(503, STR("there is no upstream for this request: every key is disabled "
                                     "or none fits; enable or add one"));
         e.code = "no_upstream";
+        e.no_retry = true; // until somebody does something
         return e;
     }
 }

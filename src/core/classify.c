@@ -1,7 +1,8 @@
 #include "core/classify.h"
 
-#define MAX_TEXT_BYTES    512
-#define MAX_ACCOUNT_BYTES 64
+#include "core/remark.h"
+
+#define MAX_TEXT_BYTES 512
 
 #define MAX_STATED_WAIT_S 120 // clients ignore a Retry-After above it
 #define SLOT_WAIT_S       5
@@ -376,6 +377,21 @@ static str param_of(const struct fault_row *row, const struct text_row *text,
     return attempt->formatted ? STR("response_format") : STR("tools");
 }
 
+/*
+ * What is kept of the failure. Of the upstream's own words those that are known beforehand: others
+ * may quote the request.
+ */
+static str note_of(struct arena *a, const struct fault_row *row, const struct attempt *attempt,
+                   int status, str message)
+{
+    if (attempt->how != ATTEMPT_STATUS && attempt->how != ATTEMPT_ERROR_LINE)
+        return message; // ours, and what the network said
+    str known = clean(a, remark_known(attempt->error_text), attempt->secret);
+    str note = known.len > 0 ? arena_printf(a, "%.*s: %.*s", STR_ARG(row->message), STR_ARG(known))
+                             : arena_printf(a, "%.*s (status %d)", STR_ARG(row->message), status);
+    return note.len > 0 ? note : row->message;
+}
+
 /* The name in `option "temperature" must be of type float32`, as OpenAI calls it. */
 static str option_param(struct arena *a, const struct attempt *attempt)
 {
@@ -396,18 +412,6 @@ void classify_set_wait(struct arena *a, struct api_error *e, uint32_t wait_s)
         e->message = message;
     e->no_retry = wait_s > MAX_STATED_WAIT_S;
     e->retry_after_s = e->no_retry ? 0 : wait_s;
-}
-
-/* The account in "you (ACCOUNT) have reached your …". */
-static str account_of(struct arena *a, str text)
-{
-    size_t at = str_find(text, STR("you ("));
-    str account;
-    str rest;
-    if (at == text.len || !str_cut(str_skip(text, at + 5), ')', &account, &rest) ||
-        account.len > MAX_ACCOUNT_BYTES)
-        return (str){NULL, 0};
-    return clean(a, account, (str){NULL, 0});
 }
 
 /* Seconds to the end of the window that a usage limit names; 0: it names none. */
@@ -435,7 +439,7 @@ static void judge_limit(struct arena *a, const struct attempt *attempt, struct v
     uint32_t stated_s = retry_after_parse(attempt->retry_after, attempt->now_s);
     bool usage = str_icontains(text, STR("usage limit"));
     if (usage)
-        v->account = account_of(a, text);
+        v->account = clean(a, remark_account(text), (str){NULL, 0});
     if (stated_s > 0) {
         v->cool_s = stated_s;
         v->cool_source = COOL_STATED;
@@ -494,6 +498,7 @@ void classify(struct arena *a, const struct attempt *attempt, struct verdict *re
         .retry_once = attempt->how == ATTEMPT_TIMEOUT || attempt->how == ATTEMPT_IDLE,
         .name = row->name,
     };
+    v.note = note_of(a, row, attempt, status, v.error.message);
     v.error.no_retry = row->no_retry;
     v.error.param = param_of(row, text, attempt);
     if (row->code != NULL)

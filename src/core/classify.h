@@ -93,6 +93,7 @@ struct verdict {
     enum cool_source cool_source;
     str account;      // the account a usage limit names; empty: unknown
     const char *name; // for logs: "model_missing"
+    str note;         // what is kept and shown of it: the message without what may quote a prompt
 };
 
 /* Judges one failed attempt. Texts of the upstream are shortened and cleaned before use. */

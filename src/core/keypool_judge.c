@@ -231,11 +231,11 @@ static void judge_host(struct keypool *p, struct host *h, const struct verdict *
                        bool counted, uint64_t now_ms)
 {
     if (v->host == HOST_NO_CONNECT) {
-        judge_no_connect(p, h, trial, v->error.message, now_ms);
+        judge_no_connect(p, h, trial, v->note, now_ms);
     } else if (v->host == HOST_AT_FAULT) {
         h->connect_failures = 0;
         if (!h->cooling || trial)
-            host_cool(p, h, CAUSE_HOST, v->error.message, now_ms);
+            host_cool(p, h, CAUSE_HOST, v->note, now_ms);
     } else {
         judge_contact(p, h, trial, counted, now_ms);
     }
@@ -374,7 +374,7 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
     if (!limited || v->cool_source == COOL_STATED)
         until_ms = now_ms + limit_ms(k, v);
     snprintf(reason, sizeof(reason), "limited (%s): %.*s", sources[v->cool_source],
-             STR_ARG(v->error.message));
+             STR_ARG(v->note));
     struct key_change change = {.to = KEY_IS_COOLING,
                                 .cause = CAUSE_LIMIT,
                                 .source = v->cool_source,
@@ -388,12 +388,12 @@ static void limit_key(struct keypool *p, struct key *k, const struct verdict *v,
 static void mark_key(struct keypool *p, struct key *k, struct asked_model asked,
                      const struct verdict *v, bool trial, uint64_t now_ms)
 {
-    struct failure f = {.trial = trial, .text = v->error.message};
+    struct failure f = {.trial = trial, .text = v->note};
     switch (v->key) {
     case KEY_NO_VERDICT:
         break;
     case KEY_DEAD:
-        judge_dead(p, k, v->error.message, now_ms);
+        judge_dead(p, k, v->note, now_ms);
         break;
     case KEY_LIMITED:
         limit_key(p, k, v, now_ms);
@@ -443,7 +443,7 @@ static void count_use(struct keypool *p, struct key *k, const struct verdict *v,
     k->new_success += !failed;
     k->last_used_ms = wall_of(p, now_ms);
     if (failed)
-        text_set(&k->last_error, v->error.message, KEYPOOL_ERROR_BYTES);
+        text_set(&k->last_error, v->note, KEYPOOL_ERROR_BYTES);
     if (k->state == KEY_IS_READY && k->requests == 1) // it is not new any more
         heap_remove(&host_of(p, k)->fresh, &k->probe);
     key_changed(p, k);

@@ -20,7 +20,7 @@ void slot_table_release(struct slot_table *t)
 
 static void put(struct slot_table *t, struct slot_cell cell)
 {
-    uint32_t at = (uint32_t)cell.hash & t->mask;
+    uint32_t at = cell.hash & t->mask;
     while (t->cells[at].value != SLOT_TABLE_NONE)
         at = (at + 1) & t->mask;
     t->cells[at] = cell;
@@ -53,7 +53,7 @@ void slot_table_insert(struct slot_table *t, uint64_t hash, uint32_t value)
 {
     assert(value != SLOT_TABLE_NONE);
     slot_table_reserve(t, t->n + 1);
-    put(t, (struct slot_cell){hash, value});
+    put(t, (struct slot_cell){(uint32_t)hash, value});
     t->n++;
 }
 
@@ -66,7 +66,7 @@ static void close_gap(struct slot_table *t, uint32_t gap)
         struct slot_cell cell = t->cells[at];
         if (cell.value == SLOT_TABLE_NONE)
             break;
-        uint32_t home = (uint32_t)cell.hash & t->mask;
+        uint32_t home = cell.hash & t->mask;
         if (((at - home) & t->mask) < ((at - gap) & t->mask))
             continue; // its home lies behind the gap
         t->cells[gap] = cell;
@@ -79,7 +79,7 @@ void slot_table_remove(struct slot_table *t, uint64_t hash, uint32_t value)
 {
     assert(t->cells != NULL);
     uint32_t at = (uint32_t)hash & t->mask;
-    while (t->cells[at].hash != hash || t->cells[at].value != value) {
+    while (t->cells[at].hash != (uint32_t)hash || t->cells[at].value != value) {
         assert(t->cells[at].value != SLOT_TABLE_NONE);
         at = (at + 1) & t->mask;
     }

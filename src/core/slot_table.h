@@ -20,8 +20,9 @@
 
 #define SLOT_TABLE_NONE UINT32_MAX // no value can be this
 
+/* Half of the hash is enough to tell nearly all others apart, and twice as many fit a cache. */
 struct slot_cell {
-    uint64_t hash;
+    uint32_t hash;
     uint32_t value;
 };
 
@@ -32,7 +33,7 @@ struct slot_table {
 };
 
 struct slot_probe {
-    uint64_t hash;
+    uint32_t hash;
     uint32_t at;
 };
 
@@ -49,7 +50,7 @@ void slot_table_remove(struct slot_table *t, uint64_t hash, uint32_t value);
 
 static inline struct slot_probe slot_table_probe(const struct slot_table *t, uint64_t hash)
 {
-    return (struct slot_probe){hash, (uint32_t)hash & t->mask};
+    return (struct slot_probe){(uint32_t)hash, (uint32_t)hash & t->mask};
 }
 
 /* The next value with the hash; false: there is none. The table must not change meanwhile. */

@@ -100,7 +100,39 @@ enum err store_advise(enum err e, struct err_info *info)
     return err_set(info, e, "%.250s: put a backup in its place, or move it away", why.text);
 }
 
-static enum err open_database(struct store *s, struct err_info *info)
+static char *join(str folder, const char *name)
+{
+    size_t len = strlen(name);
+    char *path = xmalloc(folder.len + len + 2);
+    memcpy(path, folder.p, folder.len);
+    path[folder.len] = '/';
+    memcpy(path + folder.len + 1, name, len + 1);
+    return path;
+}
+
+/*
+ * Keeps the file as it is beside it before its tables are changed: an older program reads that one.
+ * Made under a name that a start removes, so that the one that stays is whole.
+ */
+static enum err keep_copy(struct store *s, str dir, struct err_info *info)
+{
+    int64_t version = 0;
+    char name[sizeof(STORE_FILE) + 32];
+    enum err e = sqlite_ask(s->db, "PRAGMA user_version", &version, info);
+    if (e != ERR_OK || version == SCHEMA_VERSION)
+        return e;
+    snprintf(name, sizeof(name), "%s.schema%d", STORE_FILE, (int)version);
+    char *temporary = join(dir, STORE_COPY_HEAD "schema" STORE_COPY_TAIL), *path = join(dir, name);
+    unlink(temporary);
+    e = store_backup(s, temporary, info);
+    if (e == ERR_OK)
+        e = files_rename(temporary, path, info);
+    free(temporary);
+    free(path);
+    return e;
+}
+
+static enum err open_database(struct store *s, str dir, const char *key_file, struct err_info *info)
 {
     if (sqlite_log_is_foreign(s->path))
         return err_set(info, ERR_SYNTAX,
@@ -117,19 +149,12 @@ static enum err open_database(struct store *s, struct err_info *info)
     e = sqlite_use_wal(s->db, s->is_new, info);
     if (e == ERR_OK && !s->is_new)
         e = sqlite_check(s->db, false, info);
-    if (e == ERR_OK)
-        e = update(s, info);
-    return store_advise(e, info);
-}
-
-static char *join(str folder, const char *name)
-{
-    size_t len = strlen(name);
-    char *path = xmalloc(folder.len + len + 2);
-    memcpy(path, folder.p, folder.len);
-    path[folder.len] = '/';
-    memcpy(path + folder.len + 1, name, len + 1);
-    return path;
+    e = store_advise(e, info);
+    if (e == ERR_OK && !s->is_new)
+        e = check_canary(s, key_file, info);
+    if (e == ERR_OK && !s->is_new)
+        e = keep_copy(s, dir, info);
+    return e == ERR_OK ? store_advise(update(s, info), info) : e;
 }
 
 static char *copy_z(str s)
@@ -173,9 +198,7 @@ enum err store_open(const struct store_options *options, struct store **ret, str
 
     enum err e = prepare_files(s, dir, key_file, info);
     if (e == ERR_OK)
-        e = open_database(s, info);
-    if (e == ERR_OK)
-        e = check_canary(s, key_file, info);
+        e = open_database(s, options->dir, key_file, info);
     if (e == ERR_OK)
         e = store_prepare(s, info);
     if (e == ERR_OK)

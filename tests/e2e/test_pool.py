@@ -394,12 +394,12 @@ def check_shown(key, kind, tries):
         assert shown == ("ready", None, 0, 0) and key["coolingUntil"] is None, key
         assert key["lastUsed"] is None, key
     elif kind == "dead":
-        error = "the upstream refused our credentials"
+        error = "the upstream refused our credentials: unauthorized"
         assert shown == ("dead", error, 1, 1), key
         assert (key["cause"], key["reason"], key["coolingUntil"]) == (
             "refused", f"refused: {error}", None), key
     elif kind == "limited":
-        error = "the upstream's rate limit is reached; try again in 600 s"
+        error = "the upstream's rate limit is reached (status 429)"
         assert shown == ("cooling", error, 1, 1), key
         assert (key["cause"], key["source"], key["reason"]) == (
             "limit", "stated", f"limited (the upstream named the time): {error}"), key

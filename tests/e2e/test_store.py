@@ -217,10 +217,31 @@ def test_a_database_of_an_earlier_schema_opens(binary, tmp_path, start_server, s
     assert admin.Script(server).ok("GET", "/keys")["total"] == len(keys)
     server.stop()
     assert exported(binary, tmp_path) == keys
+    # As it was, for whoever goes back.
+    kept = tmp_path / f"data/ollama2openai.db.schema{schema}"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    db = sqlite3.connect(kept)
+    assert db.execute("PRAGMA user_version").fetchone() == (schema,)
+    assert db.execute("SELECT count(*) FROM keys").fetchone() == (len(keys),)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+    assert not [path for path in (tmp_path / "data").iterdir() if path.name.endswith(".tmp")]
     db = sqlite3.connect(database(tmp_path))
     assert db.execute("SELECT count(*), max(reason) FROM lives").fetchone()[1] in (None, "")
     assert db.execute("SELECT count(*) FROM refusals").fetchone() == (0,)
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def test_a_wrong_key_file_changes_no_earlier_schema(binary, tmp_path):
+    data = pathlib.Path(__file__).parent.parent / "data"
+    (tmp_path / "data").mkdir()
+    shutil.copy(data / "schema1.db", database(tmp_path))
+    (tmp_path / "data/secret.key").write_bytes(b"k" * 32)
+    (tmp_path / "data/secret.key").chmod(0o600)
+    assert "is not the key file of" in refused(binary, tmp_path)
+    db = sqlite3.connect(database(tmp_path))
+    assert db.execute("PRAGMA user_version").fetchone() == (1,)
     db.close()
 
 
@@ -484,3 +505,77 @@ def test_no_secret_is_in_any_file(binary, tmp_path, start_server):
     # The copy is a database, with the key file that it was made with.
     database(tmp_path).write_bytes(backup.body)
     assert exported(binary, tmp_path) == [f"https://a.example|{canary}"]
+
+
+# ---- prompts -------------------------------------------------------------------------------------
+
+PROMPT = "canaryprompt that nobody may see"
+
+
+def quoting(text):
+    """What a server may say that has `text` from the request."""
+    return [
+        *(answers.error(status, f'cannot do this with "{text}"')
+          for status in (400, 401, 402, 403, 404, 408, 422, 429, 500, 502, 503, 504)),
+        answers.error(429, f"you ({text}) have reached your session usage limit, said {text}"),
+        answers.error(429, f"too many requests for {text}", [("Retry-After", "1")]),
+        answers.error(403, f"this model requires a subscription, upgrade for access: {text}"),
+        answers.error(403, f"{text} is no valid API key"),
+        answers.error(503, f"Server overloaded, please retry shortly (ref: {text})"),
+        answers.error(401, f"unauthorized: {text}", signin_url=f"https://ollama.com/{text}"),
+        answers.whole(500, f"<html>{text}</html>".encode(), "text/html"),
+        answers.whole(403, f"no {text} here".encode(), "text/plain"),
+        answers.whole(200, f"<html>{text}</html>".encode(), "text/html"),
+        answers.chat_stream([f'{{"error":"failed at {text}"}}\n'.encode()]),
+        answers.chat_stream([answers.line("word "), f'{{"error":"failed at {text}"}}\n'.encode()]),
+        answers.chat_stream([f'{{"{text}\n'.encode()]),
+        answers.chat_stream([f'{{"error":{{"{text}":1}}}}\n'.encode()]),
+    ]
+
+
+def test_no_prompt_that_an_upstream_quotes_is_kept(tmp_path, start_server, new_upstream):
+    """The caller may read in its own answer what it has asked; log, files and admin side have it
+    from nobody."""
+    upstreams = []
+    for answer in quoting(PROMPT):
+        upstream = new_upstream()
+        upstream.by_key("sk-of-somebody-000000000", answer)
+        upstreams.append(upstream)
+    server = start_server(folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD, LOG_LEVEL="debug",
+                          HEALTH_CHECK_INTERVAL=0, MAX_RETRIES=0)
+    script = admin.Script(server)
+    ask = {"model": "m", "messages": [{"role": "user", "content": PROMPT}]}
+    sent = 0
+    enabled = []
+    for upstream in upstreams:
+        key = script.ok("POST", "/keys", {"key": f"{upstream.url}|sk-of-somebody-000000000"})["key"]
+        enabled.append(key["id"])
+        if len(enabled) > 2:  # an only key would not be cooled
+            script.ok("POST", f"/keys/{enabled.pop(0)}/toggle")
+        for stream in [False, True] * 4:
+            body = {**ask, "stream": stream}
+            raw.exchange(server, raw.build("POST", "/v1/chat/completions", body))
+            sent += 1
+    deadline = time.monotonic() + 30
+    while script.ok("GET", "/log?limit=1")["kept"] < sent:
+        assert time.monotonic() < deadline
+    script.ok("GET", "/stats")  # has what changed written
+    assert all(upstream.chats() for upstream in upstreams)
+
+    keys = script.ok("GET", "/keys")["keys"]
+    entries = script.ok("GET", "/log?limit=200")["entries"]
+    paths = (["/keys", "/overview", "/series?range=1h", "/log?limit=200", "/settings", "/stats"] +
+             [f"/keys/{key['id']}" for key in keys] + [f"/log/{entry['id']}" for entry in entries])
+    for path in paths:
+        answer = script("GET", path)
+        assert answer.status == 200 and b"canaryprompt" not in answer.body, (path, answer.body)
+    assert len({key["lastError"] for key in keys if key["lastError"]}) >= 8, keys
+    assert any("this model requires a subscription, upgrade for access" in (key["lastError"] or "")
+               for key in keys)
+    assert b"canaryprompt" not in raw.get(server, "/metrics").body
+    for path in (tmp_path / "data").iterdir():
+        assert b"canaryprompt" not in path.read_bytes(), path
+    server.stop()
+    for path in (tmp_path / "data").iterdir():
+        assert b"canaryprompt" not in path.read_bytes(), path
+    assert "canaryprompt" not in server.output

@@ -115,7 +115,7 @@ static inline void bench_free(struct bench *b)
 
 /* ---- verdicts, as classify() makes them ---- */
 
-#define VERDICT(...) ((struct verdict){.error = {.message = STR("it said so")}, __VA_ARGS__})
+#define VERDICT(...) ((struct verdict){.note = STR("it said so"), __VA_ARGS__})
 
 #define V_RESET       VERDICT(.key = KEY_MISBEHAVED, .counts = true)
 #define V_TROUBLE     VERDICT(.key = KEY_IN_TROUBLE, .counts = true)
@@ -135,8 +135,8 @@ static inline void bench_free(struct bench *b)
 /* A verdict with a sentence, which those of tables do not have. */
 static inline struct verdict said(struct verdict v)
 {
-    if (v.error.message.len == 0)
-        v.error.message = STR("it said so");
+    if (v.note.len == 0)
+        v.note = STR("it said so");
     return v;
 }
 

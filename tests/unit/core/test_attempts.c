@@ -415,6 +415,7 @@ static void test_attempts__no_key_at_all(void **state)
     struct api_error e = attempts_no_key_error(&arena, PICK_NO_UPSTREAM, 0);
     assert_int_equal(e.status, 503);
     assert_str(str_z(e.code), STR("no_upstream"));
+    assert_true(e.no_retry); // it stays so until somebody enables a key
     e = attempts_no_key_error(&arena, PICK_BUSY, 0);
     assert_int_equal(e.status, 503);
     assert_str(str_z(e.code), STR("overloaded"));

@@ -105,7 +105,7 @@ static void test_refusals__of_a_key_are_bounded(void **state)
     struct bench *b = bench_of(2);
     (void)state;
     for (int i = 0; i < KEYPOOL_REFUSALS_KEPT + 4; i++) {
-        char model[16];
+        char model[32];
         (void)snprintf(model, sizeof(model), "model-%d", i);
         refuse(b, 1, str_z(model), V_REFUSED, T0 + (uint64_t)i);
     }

@@ -26,7 +26,7 @@ static void test_keypool__cools_a_key_after_three_failures_in_a_row(void **state
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct bench *b = bench_of(2);
         struct verdict v = cases[i].v;
-        v.error.message = STR("the upstream failed");
+        v.note = STR("the upstream failed");
         report_times(b, 1, v, 2, T0);
         assert_why(state_of(b, 1) == KEY_IS_READY, cases[i].why);
         assert_int_equal(b->n_moves, 0);
@@ -645,7 +645,7 @@ static void test_keypool__shortens_long_errors(void **state)
     struct verdict v = V_RESET;
     (void)state;
     memset(text, 'e', sizeof(text));
-    v.error.message = str_of(text, sizeof(text));
+    v.note = str_of(text, sizeof(text));
     report_times(b, 1, v, 3, T0);
     assert_int_equal(strlen(look(b, 1).error), KEYPOOL_ERROR_BYTES);
     report(b, 1, V_RESET, T0);
