@@ -5,6 +5,7 @@ Tests that ask for `server` and `upstream` share one running program; tests that
 their own, or leave the program in a special state, ask for `start_server` and `new_upstream`.
 """
 
+import fcntl
 import functools
 import itertools
 import os
@@ -14,6 +15,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -251,6 +253,14 @@ def new_upstream():
     yield make
     for upstream in made:
         upstream.stop()
+
+
+@pytest.fixture
+def ollamas_own_port():
+    """For tests to which it matters whether something listens on 11434: one of them at a time."""
+    with open(pathlib.Path(tempfile.gettempdir()) / f"o2o-11434-{os.getuid()}", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

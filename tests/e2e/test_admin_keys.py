@@ -636,7 +636,8 @@ def test_keys_by_hand_change_where_requests_go(admin):
 
 
 @pytest.mark.parametrize("query, kept", [("", True), ("?dryRun=1", False)])
-def test_first_key_keeps_the_ollama_of_this_machine(start_server, new_upstream, query, kept):
+def test_first_key_keeps_the_ollama_of_this_machine(ollamas_own_port, start_server, new_upstream,
+                                                    query, kept):
     """Requests went there while there was no key; the first key would take it away."""
     try:
         local = new_upstream(port=11434)
@@ -653,7 +654,7 @@ def test_first_key_keeps_the_ollama_of_this_machine(start_server, new_upstream, 
         assert admin.ok("GET", "/keys")["total"] == 3
 
 
-def test_first_key_keeps_no_server_that_is_missing(start_server):
+def test_first_key_keeps_no_server_that_is_missing(ollamas_own_port, start_server):
     admin = Script(start_server(None, ADMIN_PASSWORD=PASSWORD))
     if raw.chat(admin.server).status != 503:
         pytest.skip("there is an Ollama on port 11434 of this machine")

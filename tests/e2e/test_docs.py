@@ -129,7 +129,8 @@ def test_backup_comes_back_as_written(binary, start_server, tmp_path):
     assert restore.strip() in RUN_ELSEWHERE
     (tmp_path / "build").mkdir()
     (tmp_path / "build/ollama2openai").symlink_to(binary)
-    server = start_server(folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD)
+    server = start_server(folder=tmp_path, ADMIN_PASSWORD=admin.PASSWORD,
+                          OLLAMA_BASE_URL="http://127.0.0.1:9")
     script = admin.Script(server)
     script.ok("POST", "/keys/batch", {"keys": "http://10.0.0.1|sk-one\nhttp://10.0.0.1|sk-two"})
 

@@ -401,7 +401,7 @@ def test_retrieve_while_the_upstream_hangs(start):
     assert time.monotonic() - began < 1.5
 
 
-def test_no_upstream(start_server):
+def test_no_upstream(ollamas_own_port, start_server):
     """Without an upstream: 503 no_upstream. (Nothing listens on Ollama's own port here.)"""
     server = start_server(None)
     for path in (LIST, LIST + "/m"):

@@ -211,7 +211,7 @@ def test_base_url_with_a_path(start_server, new_upstream):
     assert upstream.requests[-1].target == "/ollama/api/chat"
 
 
-def test_without_settings_nothing_goes_to_ollama_com(start_server):
+def test_without_settings_nothing_goes_to_ollama_com(ollamas_own_port, start_server):
     """Neither key nor OLLAMA_BASE_URL, and no local Ollama: 503 no_upstream, says what to do."""
     server = start_server(None)
     response = raw.chat(server)
