@@ -22,6 +22,7 @@ from conftest import TREE, free_port
 
 FOLDER = TREE / "tests/page"
 WEB = TREE / "web"
+SHOTS = TREE / "build/screenshots/walk"
 MODEL = "tiny"  # answers.by_model has no recording of it
 ANSWER = "Hello."
 
@@ -72,15 +73,18 @@ def served(server):
     return has + (["key"] if status("/keys/1") == 404 else [])  # 405: only changed, not shown
 
 
-@pytest.mark.parametrize("lang, phone", [("en", False), ("zh", False), ("en", True)])
-def test_walk(start_server, new_upstream, lang, phone):
-    """What a new user does, by what can be read on the page; and the snippet that it gives works."""
+@pytest.mark.parametrize("lang, phone, theme", [
+    ("en", False, "light"), ("zh", False, "dark"), ("en", True, "dark"), ("zh", True, "light")])
+def test_walk(start_server, new_upstream, lang, phone, theme):
+    """What is to be done with 5,000 keys, in every place; pictures stay in build/screenshots."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
     upstream = new_upstream()
     server = start_server(upstream, ADMIN_PASSWORD=PASSWORD)
     has = served(server)
     out = run("walk.mjs", json.dumps({
         "url": server.url, "password": PASSWORD, "lang": lang, "phone": phone,
-        "keyUrl": upstream.url, "model": "plain", "answer": "o", "has": has}))
+        "keyUrl": upstream.url, "model": "plain", "answer": "o", "has": has,
+        "theme": theme, "shots": str(SHOTS)}))
     snippet = json.loads(out)["snippet"]
     done = subprocess.run(["sh", "-c", snippet + " --silent --show-error --max-time 20"],
                           capture_output=True, timeout=30, check=True)

@@ -1,5 +1,6 @@
 // A walk through the page as a new user takes it, by what can be read on it alone:
-//   node walk.mjs '{"url", "password", "lang", "keyUrl", "model", "answer", "phone", "has"}'
+//   node walk.mjs '{"url", "password", "lang", "keyUrl", "model", "answer", "phone", "theme", "has", "shots"}'
+// shots: a folder for a picture of each place.
 // keyUrl: a server for the keys; has: which of overview, settings, log and key the program has data for.
 import { readFileSync } from "node:fs";
 import { check, openBrowser, openPage, until } from "./browser.mjs";
@@ -7,11 +8,12 @@ import { WORDS } from "./words.mjs";
 
 const LINES = 5000;
 
-const { url, password, lang, keyUrl, model, answer, phone, has } = JSON.parse(process.argv[2]);
+const { url, password, lang, keyUrl, model, answer, phone, theme, has, shots } = JSON.parse(process.argv[2]);
 const say = WORDS[lang];
 const browser = await openBrowser();
 const page = await openPage(browser, url, {
   locale: lang === "zh" ? "zh-CN" : "en-US",
+  colorScheme: theme,
   ...(phone ? { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true } : {}),
 });
 page.setDefaultTimeout(15_000);
@@ -20,11 +22,14 @@ const button = (name) => page.getByRole("button", { name, exact: typeof name ===
 const place = (name) =>
   page.locator(phone ? "nav.bottombar" : "header nav").getByRole("link", { name, exact: true }).click();
 
+const picture = (name) => page.screenshot({ path: `${shots}/${name}-${phone ? "phone" : "laptop"}-${theme}-${lang}.png` });
+
 async function logIn() {
   await page.goto(`${url}/admin/keys?status=dead`);
   await page.getByLabel(say.password).fill("not it");
   await button(say.logIn).click();
   await page.getByText(say.wrong).waitFor();
+  await picture("login");
   await page.getByLabel(say.password).fill(password);
   await button(say.logIn).click();
   await page.getByRole("link", { name: say.addKeys }).or(page.getByLabel(say.paste)).first().waitFor();
@@ -44,11 +49,13 @@ async function importKeys() {
   await page.getByText(say.errors, { exact: true }).waitFor();
   check(await page.getByText(say.dup).first().isVisible(), "a duplicate is told");
   await page.getByRole("cell", { name: "ftp://x|sk-1" }).waitFor();
+  await picture("verdict");
   await button(say.addCount).click();
   await page.getByRole("heading", { name: say.added }).waitFor({ timeout: 60_000 });
   await button(say.showKeys).click();
   await until("the keys are in the table", async () => (await page.locator(".vrow:not(.head):not(.loading)").count()) > 5);
   const rows = await page.locator(".vrow").count();
+  await picture("keys");
   check(rows < 120, `only the rows in view are in the document, ${rows}`);
 }
 
@@ -105,6 +112,7 @@ async function chat() {
   check(await page.locator(".meta").innerText(), "tokens and times are told");
   await button(say.asCode).click();
   const snippet = await page.locator(".snippets pre").innerText();
+  await picture("chat");
   check(snippet.startsWith("curl ") && snippet.includes(model), "the snippet is curl's");
   return snippet;
 }
@@ -119,20 +127,25 @@ async function settingsAndMore() {
   if (has.includes("settings")) {
     await page.getByLabel(say.searchSettings).fill("MAX_RETRIES");
     await page.getByRole("rowheader", { name: "MAX_RETRIES" }).waitFor();
+    await picture("settings");
   }
   if (has.includes("log")) {
     await place(say.log);
     await page.getByText(model, { exact: true }).first().waitFor();
+    await picture("log");
   }
   if (has.includes("overview")) {
     await place(say.overview);
     await page.locator(".numbers").waitFor();
+    await page.locator(".chart").first().waitFor();
+    await picture("overview");
   }
   if (has.includes("key")) {
     await place(say.keys);
     await page.locator(".vrow:not(.head) a").first().click();
     await button(say.test).click();
     await page.getByText(say.works).waitFor();
+    await picture("key");
     const steps = await page.locator(".steps li").allInnerTexts();
     check(steps.length === say.steps.length && say.steps.every((step, i) => steps[i].startsWith(step)), `each step is shown: ${steps}`);
   }

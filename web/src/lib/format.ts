@@ -86,10 +86,10 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
 
 /** "3 minutes ago", in the language's short form. */
 export function ago(time: string, now = Date.now()): string {
-  const seconds = Math.min(0, Math.round((new Date(time).getTime() - now) / 1000));
+  const seconds = Math.max(0, Math.round((now - new Date(time).getTime()) / 1000));
   const format = cached("ago", (l) => new Intl.RelativeTimeFormat(l, { style: "narrow", numeric: "always" }));
   for (const [unit, size] of UNITS) {
-    if (-seconds >= size || unit === "second") return format.format(Math.trunc(seconds / size), unit);
+    if (seconds >= size || unit === "second") return format.format(-Math.floor(seconds / size), unit); // -0 is past
   }
   return "";
 }

@@ -79,9 +79,10 @@ export const messages = {
   disabled: ["disabled", "停用"],
   stated: ["stated by the upstream", "上游给出"],
   guessed: ["our guess", "估计"],
+  until_stated: ["time stated by the upstream", "时间由上游给出"],
+  until_guessed: ["time is our guess", "时间为估计"],
   since: ["Since", ""],
   sinceEnd: ["", "起"],
-  soon: ["any moment", "即将"],
   fullStop: [".", "。"],
   withSource: [
     (text: string, source: string) => `${text} (${source})`,
@@ -153,6 +154,7 @@ export const messages = {
   showThem: ["Show them", "查看"],
   tryNow: ["Try now", "立即重试"],
   nextTry: ["next try in", "下次重试"],
+  nextTrySoon: ["the next try is due", "即将重试"],
   hostIsBack: [(host: string) => `${host} answers again.`, (host: string) => `${host} 已恢复。`],
   hostStillDown: [
     (host: string, why: string) => `${host} still does not work${why ? `: ${why}` : "."}`,
@@ -305,6 +307,7 @@ export const messages = {
   ],
   isDisabled: ["Disabled by a person: it gets no requests.", "已手动停用：不接收请求。"],
   triedAgainIn: ["Ready again in", "恢复倒计时"],
+  triedAgainSoon: ["The next request tries it.", "下一个请求会再试。"],
   facts: ["Facts", "信息"],
   failedShare: [(share: string) => `${share} failed`, (share: string) => `失败 ${share}`],
   lastUsed: ["Last used", "最近使用"],

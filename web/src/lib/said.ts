@@ -65,7 +65,7 @@ function inner(text: string, depth: number): string {
 }
 
 /** Heads of sentences that say once more what stands beside them: the host, or that a key is dead. */
-const HEADS = /^(?:refused: (?=.)|(?:cannot connect to the upstream: )?cannot connect to '[^']*'(?: \([^)]*\))?: (?=.))/;
+const HEADS = /^(?:refused: (?=the upstream refused)|(?:cannot connect to the upstream: )?cannot connect to '[^']*'(?: \([^)]*\))?: (?=.))/;
 
 /** What is left to say in a row or a sentence that names host and state. */
 export function brief(text: string): string {

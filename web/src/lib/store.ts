@@ -24,7 +24,11 @@ export function createStore<T>(first: T): Store<T> {
     },
     use() {
       const [, update] = useState({});
-      useEffect(() => store.subscribe(() => update({})), []);
+      const shown = value;
+      useEffect(() => {
+        if (value !== shown) update({}); // it changed before anybody listened
+        return store.subscribe(() => update({}));
+      }, []);
       return value;
     },
   };

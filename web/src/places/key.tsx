@@ -8,7 +8,7 @@ import { back, go } from "../lib/router";
 import { said } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import type { DayCounts, Key, KeyDetail, Move, State, Stats, TestDone, TestStep } from "../lib/types";
-import { Ago, BackLink, Button, Countdown, describe, Failure, Shape, Skeleton } from "../ui/basics";
+import { Ago, BackLink, Button, describe, Failure, Shape, Skeleton, Until } from "../ui/basics";
 import { ask, toast } from "../ui/dialog";
 import { reasonOf } from "./keys";
 
@@ -19,7 +19,7 @@ export function KeyPlace({ id }: { id: string }) {
   useShortcuts({ Escape: () => back("/keys") });
   const path = encodeURIComponent(id);
   const { data, error, reload } = useLoad<KeyDetail>(`/keys/${path}`, [version]);
-  const stats = useLoad<Stats>(`/stats${query({ days: HISTORY_DAYS, key: id })}`, []);
+  const stats = useLoad<Stats>(`/stats${query({ days: HISTORY_DAYS, key: id })}`, [data?.key.totalRequests]);
   if (error && !data) {
     return (
       <main class="place">
@@ -110,7 +110,7 @@ function Why({ detail }: { detail: KeyDetail }) {
         <p>
           <strong>{sentence}</strong>{" "}
           {key.status === "cooling" && key.coolingUntil && (
-            <span>{tr("triedAgainIn")} <Countdown to={key.coolingUntil} />{key.source && tr("withSource", "", trMaybe(key.source) ?? key.source)}</span>
+            <span><Until word={tr("triedAgainIn")} over={tr("triedAgainSoon")} to={key.coolingUntil} />{key.source && tr("withSource", "", trMaybe(key.source) ?? key.source)}</span>
           )}
         </p>
         {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reasonOf(key.cause, reason)}</p>}
@@ -213,7 +213,7 @@ function pieces(moves: Move[], now: State, start: number, end: number): Piece[] 
 
 function moveWhy(m: Move): string {
   const why = reasonOf(m.cause, m.reason) || trMaybe(`cause_${m.cause}`) || "";
-  return m.source ? tr("withSource", why, trMaybe(m.source) ?? m.source) : why;
+  return m.source ? tr("withSource", why, trMaybe(`until_${m.source}`) ?? m.source) : why;
 }
 
 function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {

@@ -8,7 +8,7 @@ import { go, place, setQuery } from "../lib/router";
 import { brief } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import { STATES, type Filter, type Key, type KeyPage, type State } from "../lib/types";
-import { Ago, Button, Countdown, describe, Empty, Failure, Link, Shape } from "../ui/basics";
+import { Ago, Button, describe, Empty, Failure, Link, Shape, Until } from "../ui/basics";
 import { ask, PasswordDialog, toast } from "../ui/dialog";
 import { StateBar } from "../ui/statebar";
 import { useRows } from "../ui/rows";
@@ -284,7 +284,7 @@ function Row(props: {
         <span class={`state ${key.status}`}>
           <Shape state={key.status} />
           <span>{tr(key.status)}</span>
-          {key.status === "cooling" && key.coolingUntil && <Countdown to={key.coolingUntil} />}
+          {key.status === "cooling" && key.coolingUntil && <Until word="" over="" to={key.coolingUntil} />}
         </span>
       </div>
       <div role="cell" class="c-host" title={key.baseUrl}>
@@ -325,7 +325,7 @@ export function whyOf(key: Key): string {
   if (key.status === "disabled") return tr("disabledByPerson");
   const text = reasonOf(key.cause, key.reason || key.lastError);
   if (key.status !== "cooling" || !key.source) return text;
-  const source = trMaybe(key.source) ?? key.source;
+  const source = trMaybe(`until_${key.source}`) ?? key.source;
   return text ? tr("withSource", text, source) : source;
 }
 

@@ -7,7 +7,7 @@ import { keysChanged, overview, overviewError, refreshOverview, tick, useLoad, u
 import { place, setQuery } from "../lib/router";
 import { brief, said } from "../lib/said";
 import type { Host, Overview as Data, Problem, Range, Series, State } from "../lib/types";
-import { Ago, Button, Countdown, describe, Failure, Link, Shape, Skeleton, Tabs } from "../ui/basics";
+import { Ago, Button, describe, Failure, Link, Shape, Skeleton, Tabs, Until } from "../ui/basics";
 import { Chart } from "../ui/chart";
 import { toast } from "../ui/dialog";
 import { StateBar } from "../ui/statebar";
@@ -147,7 +147,7 @@ function ProblemView({ problem }: { problem: Problem }) {
       <p>
         {s.text}
         {problem.since && <span class="faint"> <Ago at={problem.since} /></span>}
-        {problem.kind === "host" && problem.until && <span class="faint"> · {tr("nextTry")} <Countdown to={problem.until} /></span>}
+        {problem.kind === "host" && problem.until && <span class="faint"> · <Until word={tr("nextTry")} over={tr("nextTrySoon")} to={problem.until} /></span>}
         {failed && <span class="bad again" role="alert">{failed}</span>}
       </p>
       <span class="do">
@@ -331,7 +331,7 @@ function Hosts({ hosts, total }: { hosts: Host[]; total: number }) {
               <td>
                 <span class={`state ${h.cooling ? "cooling" : "ready"}`} title={said(h.reason ?? "")}>
                   <Shape state={h.cooling ? "cooling" : "ready"} />
-                  {h.cooling ? <span>{tr("cooling")} {h.until && <Countdown to={h.until} />}</span> : tr("answers")}
+                  {h.cooling ? <span><Until word={tr("cooling")} over={tr("cooling")} to={h.until ?? ""} /></span> : tr("answers")}
                 </span>
               </td>
               <td class="num">{num(h.states.ready)}</td>

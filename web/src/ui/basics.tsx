@@ -105,23 +105,19 @@ export function Shape({ state }: { state: State }) {
   );
 }
 
-export function StateMark({ state, until }: { state: State; until?: string | null }) {
-  return (
-    <span class={`state ${state}`}>
-      <Shape state={state} />
-      <span>{tr(state)}</span>
-      {state === "cooling" && until && <Countdown to={until} />}
-    </span>
-  );
-}
-
 export function Countdown({ to }: { to: string }) {
   const now = useNow();
   return (
     <time class="countdown" dateTime={to} title={exact(to)}>
-      {Date.parse(to) > now ? left(to, now) : tr("soon")}
+      {left(to, now)}
     </time>
   );
+}
+
+/** A word and the time left, or what is said when that is over. */
+export function Until({ word, over, to }: { word: string; over: string; to: string }) {
+  const now = useNow();
+  return Date.parse(to) > now ? <>{word} <Countdown to={to} /></> : <>{over}</>;
 }
 
 /** How long ago, exact on hover. */

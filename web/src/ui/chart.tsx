@@ -71,13 +71,22 @@ function options(props: ChartProps, width: number, onIndex: (i: number | null) =
         label: line.label,
         stroke: token(line.color),
         width: 1.5,
-        points: { show: false },
+        points: { show: false, size: 4, filter: (u: uPlot, i: number) => alone(u.data[i] as (number | null)[]) },
         spanGaps: false,
         ...(line.fill ? { fill: `${token(line.color)}22` } : {}),
       })),
     ],
     hooks: { setCursor: [(u) => onIndex(u.cursor.idx ?? null)] },
   };
+}
+
+/** Values with none beside them, which no line would show. */
+function alone(values: (number | null)[]): number[] {
+  const out: number[] = [];
+  values.forEach((v, i) => {
+    if (v != null && values[i - 1] == null && values[i + 1] == null) out.push(i);
+  });
+  return out;
 }
 
 function axisTime(seconds: number, days: boolean): string {
