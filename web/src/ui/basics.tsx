@@ -105,16 +105,6 @@ export function Shape({ state }: { state: State }) {
   );
 }
 
-export function StateMark({ state, until }: { state: State; until?: string | null }) {
-  return (
-    <span class={`state ${state}`}>
-      <Shape state={state} />
-      <span>{tr(state)}</span>
-      {state === "cooling" && until && <Countdown to={until} />}
-    </span>
-  );
-}
-
 export function Countdown({ to }: { to: string }) {
   const now = useNow();
   return (
