@@ -56,7 +56,7 @@ static void run(struct chat_stream *s, str in, size_t read, struct buf *out)
     }
     if (more && ndjson_finish(&nd, &line) == NDJSON_LINE)
         stream_line(s, line, out);
-    struct openai_fault cut = openai_fault(FAULT_UPSTREAM_BAD, (str){0}, CHAT_CUT_SHORT);
+    struct openai_fault cut = openai_fault(FAULT_UPSTREAM_BAD, (str){0}, STR("cut"));
     chat_stream_fail(s, &cut, out);
     ndjson_release(&nd);
 }

@@ -80,8 +80,8 @@ static void check_load(str text)
     const struct config_reload same = {.old = cfg, .sources = &sources};
     enum err e = config_reload(&same, &next, NULL);
     assert(e == ERR_OK && next->port == cfg->port);
-    config_unref(cfg);
-    config_unref(next);
+    config_free(cfg);
+    config_free(next);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

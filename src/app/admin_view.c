@@ -75,7 +75,8 @@ struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES])
 }
 
 /* Keys that are ready show as cooling while their host cools. */
-struct admin_host host_show(const struct host_view *view)
+/* But for its models; borrows from the view. */
+static struct admin_host host_show(const struct host_view *view)
 {
     struct admin_host host = {.host = view->base_url,
                               .keyed = view->keyed,

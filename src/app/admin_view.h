@@ -34,9 +34,6 @@ str key_shown_id(const struct key_view *view, char out[24]);
 
 struct admin_summary summary_show(struct keypool *p, uint64_t now_ms);
 
-/* A host as it shows, but for its models; borrows from the view. */
-struct admin_host host_show(const struct host_view *view);
-
 /* Keys by state. */
 struct admin_key_counts states_show(const uint64_t by_state[KEY_STATES]);
 

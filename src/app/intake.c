@@ -17,7 +17,8 @@
 #define ARENA_PER_BYTE 18 // of a file: what keyfile_read() takes, and our copies
 #define NOTES_MAX      20 // lines about single keys in the banner
 
-const char *intake_refusal(void *arg, const struct url *url)
+/* For struct keytext_options: literal addresses that no upstream may have. `arg` is the policy. */
+static const char *refuse_address(void *arg, const struct url *url)
 {
     struct sockaddr_storage addr;
     if (!address_parse(url->host, &addr))
@@ -25,7 +26,8 @@ const char *intake_refusal(void *arg, const struct url *url)
     return address_refusal(arg, (const struct sockaddr *)&addr);
 }
 
-str intake_default_url(struct arena *a, const struct config *config)
+/* The base URL of keys that name none. */
+static str default_url_of(struct arena *a, const struct config *config)
 {
     const struct url *u = &config->upstream;
     return arena_printf(a, "%s://%.*s%.*s", u->tls ? "https" : "http", STR_ARG(u->authority),
@@ -120,8 +122,8 @@ static enum err read_keys(struct intake *in, const char *path, str text,
                           enum keyfile_format *ret_format, struct err_info *info)
 {
     struct address_policy policy = {.allow = in->config->upstream_allow};
-    struct keytext_options options = {.default_url = intake_default_url(&in->texts, in->config),
-                                      .check = intake_refusal,
+    struct keytext_options options = {.default_url = default_url_of(&in->texts, in->config),
+                                      .check = refuse_address,
                                       .check_arg = &policy};
     struct keyfile_sink sink = {.on_key = on_key, .on_skip = on_skip, .arg = in};
     struct err_info why = {0};

@@ -16,13 +16,6 @@
 
 #define INTAKE_FILE_MAX ((size_t)64 << 20) // bytes of a file
 
-/* For struct keytext_options: refuses literal addresses that no upstream may have. `arg` is the
- * struct address_policy. */
-const char *intake_refusal(void *arg, const struct url *url);
-
-/* The base URL of keys that name none, in `a`. */
-str intake_default_url(struct arena *a, const struct config *config);
-
 /* Who is told of each thing in a file that is not taken. */
 struct intake_sink {
     void (*on_skip)(void *arg, const struct keyfile_skip *skip);

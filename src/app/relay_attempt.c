@@ -93,7 +93,7 @@ static void send_request(struct relay *r)
     r->call = client_start(r->worker->client, &request, &RELAY_EVENTS, r);
 }
 
-void relay_drop_call(struct relay *r)
+static void drop_call(struct relay *r)
 {
     client_cancel(r->call);
     r->call = NULL;
@@ -116,7 +116,7 @@ void relay_drop_lease(struct relay *r)
 void relay_again_without_think(struct relay *r)
 {
     catalog_note_no_thinking(r->worker->program->catalog, r->answer.head.model, now_ms_of(r));
-    relay_drop_call(r);
+    drop_call(r);
     r->without_think = true;
     send_request(r);
 }
@@ -302,7 +302,7 @@ void relay_judge(struct relay *r, const struct attempt *attempt)
         r->attempts = attempts_new(relay_config(r)->max_retries);
     attempts_add_entry(r->attempts, path);
     enum attempts_next next = attempts_note(r->attempts, &verdict, took_ms);
-    relay_drop_call(r);
+    drop_call(r);
     if (next == ATTEMPTS_STOP)
         end_search(r);
     else

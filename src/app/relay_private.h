@@ -147,9 +147,6 @@ void relay_tell_attempt(struct relay *r, const char *result);
 /* Lets go of the key without a verdict, if there is one. */
 void relay_drop_lease(struct relay *r);
 
-/* Ends what is under way of an attempt. */
-void relay_drop_call(struct relay *r);
-
 /* ---- relay_answer.c ---- */
 
 /* What the client calls. */

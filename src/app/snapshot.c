@@ -202,6 +202,6 @@ void snapshot_release(struct snapshot *s)
         return;
     tls_context_release(s->server_tls);
     tls_context_release(s->client_tls);
-    config_unref(s->config);
+    config_free(s->config);
     free(s);
 }

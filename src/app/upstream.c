@@ -51,14 +51,15 @@ bool upstream_may_try(struct upstream *u, struct keypool *pool, const struct con
            atomic_compare_exchange_strong(&u->next_look_ms, &due, now_ms + UPSTREAM_RETRY_MS);
 }
 
-bool upstream_is_up(const struct upstream *u)
+/* Whether the local server answered when it was last looked for. */
+static bool is_up(const struct upstream *u)
 {
     return atomic_load_explicit(&u->next_look_ms, memory_order_relaxed) == 0;
 }
 
 bool upstream_is_missing(struct upstream *u, struct keypool *pool, const struct config *config)
 {
-    return !config->upstream_set && !upstream_is_up(u) && !has_keys(pool);
+    return !config->upstream_set && !is_up(u) && !has_keys(pool);
 }
 
 static void see_fallback(void *arg, const struct host_view *view)
@@ -85,7 +86,7 @@ bool upstream_note(struct upstream *u, const struct config *config, bool unreach
     // The usual case, a server that goes on answering, writes nothing that workers share.
     if (unreachable)
         atomic_store(&u->next_look_ms, now_ms + UPSTREAM_RETRY_MS);
-    else if (!upstream_is_up(u))
+    else if (!is_up(u))
         atomic_store(&u->next_look_ms, 0);
     return unreachable;
 }

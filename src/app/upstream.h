@@ -43,9 +43,6 @@ bool upstream_may_try(struct upstream *u, struct keypool *pool, const struct con
 /* Whether the local server is all there is, and it did not answer when it was last looked for. */
 bool upstream_is_missing(struct upstream *u, struct keypool *pool, const struct config *config);
 
-/* Whether the local server answered when it was last looked for. */
-bool upstream_is_up(const struct upstream *u);
-
 /* Whether the server that is used without keys did not do its work when it was last asked. */
 bool upstream_failed(struct keypool *pool, uint64_t now_ms);
 

@@ -91,12 +91,3 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(args);
     b->len += (size_t)n;
 }
-
-void buf_consume(struct buf *b, size_t n)
-{
-    assert(n <= b->len);
-    if (n == 0)
-        return;
-    memmove(b->p, b->p + n, b->len - n);
-    b->len -= n;
-}

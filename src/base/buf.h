@@ -69,7 +69,4 @@ void buf_append_u64(struct buf *b, uint64_t value);
 void buf_append_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Removes the first `n` bytes (n <= len). */
-void buf_consume(struct buf *b, size_t n);
-
 #endif

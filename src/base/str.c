@@ -159,18 +159,6 @@ bool str_to_u64(str s, uint64_t *ret)
     return true;
 }
 
-bool str_to_i64(str s, int64_t *ret)
-{
-    bool negative = s.len > 0 && s.p[0] == '-';
-    uint64_t value;
-    if (!str_to_u64(negative ? str_skip(s, 1) : s, &value))
-        return false;
-    if (value > (uint64_t)INT64_MAX + (negative ? 1 : 0))
-        return false;
-    *ret = negative ? (int64_t)(0 - value) : (int64_t)value;
-    return true;
-}
-
 int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

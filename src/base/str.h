@@ -144,7 +144,6 @@ char *str_decimal(char *end, uint64_t value);
 MUST_CHECK bool str_to_u64(str s, uint64_t *ret);
 
 /* As str_to_u64 with an optional leading '-'. */
-MUST_CHECK bool str_to_i64(str s, int64_t *ret);
 
 /* The value of a hexadecimal digit, or -1. */
 int hex_value(char c);

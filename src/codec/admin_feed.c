@@ -37,7 +37,7 @@ static void put_url(struct buf *out, const char *name, str url)
 
 /* ---- overview ---- */
 
-void admin_put_states(struct buf *out, const struct admin_key_counts *states)
+static void put_states(struct buf *out, const struct admin_key_counts *states)
 {
     put_number(out, "{\"ready\":", states->ready);
     put_number(out, ",\"cooling\":", states->cooling);
@@ -51,7 +51,7 @@ void admin_put_host(struct buf *out, const struct admin_host *host)
     put_url(out, "{\"host\":", host->host);
     put_bool(out, ",\"keyed\":", host->keyed);
     buf_append(out, STR(",\"states\":"));
-    admin_put_states(out, &host->states);
+    put_states(out, &host->states);
     put_bool(out, ",\"cooling\":", host->cooling);
     put_text_or_null(out, ",\"cause\":", host->cause.len > 0 ? host->cause : STR("none"));
     put_text_or_null(out, ",\"reason\":", host->reason);
@@ -109,7 +109,7 @@ void admin_put_overview(struct buf *out, const struct admin_overview *o)
     put_text_or_null(out, ",\"version\":", o->version);
     put_time(out, ",\"startedAt\":", o->started_ms);
     buf_append(out, STR(",\"states\":"));
-    admin_put_states(out, &o->states);
+    put_states(out, &o->states);
     put_lists(out, o);
     put_time(out, ",\"wellSince\":", o->well_since_ms);
     put_text_or_null(out, ",\"upstream\":{\"kind\":", o->upstream_kind);
@@ -230,6 +230,6 @@ void admin_put_tick_fields(struct buf *out, const struct admin_tick *t)
     put_number(out, ",\"streams\":", t->streams);
     put_number(out, ",\"connections\":", t->connections);
     buf_append(out, STR(",\"states\":"));
-    admin_put_states(out, &t->states);
+    put_states(out, &t->states);
     put_number(out, ",\"version\":", t->version);
 }

@@ -25,9 +25,6 @@ struct admin_key_counts {
     uint64_t disabled;
 };
 
-/* {"ready":n,…} */
-void admin_put_states(struct buf *out, const struct admin_key_counts *states);
-
 /* A host. Times are milliseconds since 1970, 0: none, which is null. */
 struct admin_host {
     str host; // base URL; shown as keytext_put_shown_url() has it

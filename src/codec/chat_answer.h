@@ -23,9 +23,6 @@
 
 enum { CHAT_LINE_MAX = 16 << 10 }; // bytes of one SSE line
 
-/* What to say of a stream that ends without a line that is `done` or an error. */
-#define CHAT_CUT_SHORT STR("the upstream ended its answer before it was complete")
-
 /* Which field carries thinking. */
 enum reasoning_field {
     REASONING_CONTENT, // reasoning_content

@@ -29,10 +29,9 @@
 #include "codec/keytext.h"
 
 enum {
-    KEYFILE_NAME_MAX = 256,   // bytes of a name; what is longer is cut between characters
-    KEYFILE_OLD_ID_MAX = 64,  // bytes of an old id
-    KEYFILE_ERROR_MAX = 512,  // bytes of a last error
-    KEYFILE_ARENA_FACTOR = 8, // bytes of the arena that are enough for one of an ordinary file
+    KEYFILE_NAME_MAX = 256,  // bytes of a name; what is longer is cut between characters
+    KEYFILE_OLD_ID_MAX = 64, // bytes of an old id
+    KEYFILE_ERROR_MAX = 512, // bytes of a last error
 };
 
 enum keyfile_format {

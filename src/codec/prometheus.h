@@ -16,9 +16,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define PROMETHEUS_TEXT   "text/plain; version=0.0.4; charset=utf-8"
-#define PROMETHEUS_OPEN   "application/openmetrics-text; version=1.0.0; charset=utf-8"
-#define PROMETHEUS_LABELS 4
+#define PROMETHEUS_TEXT "text/plain; version=0.0.4; charset=utf-8"
+#define PROMETHEUS_OPEN "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 enum prometheus_type { PROMETHEUS_COUNTER, PROMETHEUS_GAUGE, PROMETHEUS_HISTOGRAM };
 

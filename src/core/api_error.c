@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-const char *api_error_type(int status)
+static const char *type_of(int status)
 {
     switch (status) {
     case 429:
@@ -18,7 +18,8 @@ const char *api_error_type(int status)
     }
 }
 
-const char *api_error_code(int status)
+/* What goes with `status` when nothing more is known. */
+static const char *code_of(int status)
 {
     switch (status) {
     case 401:
@@ -42,8 +43,8 @@ struct api_error api_error_make(int status, str message)
 {
     return (struct api_error){
         .status = status,
-        .type = api_error_type(status),
-        .code = api_error_code(status),
+        .type = type_of(status),
+        .code = code_of(status),
         .message = message,
     };
 }

@@ -21,12 +21,6 @@ struct api_error {
     uint32_t retry_after_s; // Retry-After; 0: none
 };
 
-/* The `type` of an error with `status`; a static string. */
-const char *api_error_type(int status);
-
-/* The `code` that goes with `status` when nothing more is known; NULL for most. */
-const char *api_error_code(int status);
-
 /* An error with what follows from `status`; borrows `message`. */
 struct api_error api_error_make(int status, str message);
 

@@ -42,12 +42,6 @@ enum auth_verdict auth_check(const struct config *cfg, const struct auth_headers
     return verdict;
 }
 
-bool auth_caller_ok(const struct config *cfg, str authorization, str x_api_key, str api_key)
-{
-    const struct auth_headers headers = {authorization, x_api_key, api_key};
-    return auth_check(cfg, &headers) == AUTH_OK;
-}
-
 bool auth_bearer_valid(const struct config *cfg, enum auth_verdict verdict)
 {
     return cfg->api_tokens.n > 0 && verdict == AUTH_OK;

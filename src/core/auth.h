@@ -33,9 +33,6 @@ bool auth_is_token(const struct config_tokens *tokens, str presented);
 
 enum auth_verdict auth_check(const struct config *cfg, const struct auth_headers *headers);
 
-/* auth_check() == AUTH_OK. */
-bool auth_caller_ok(const struct config *cfg, str authorization, str x_api_key, str api_key);
-
 /* Whether tokens are set and, by auth_check(), one was presented: what lets a same-origin page
  * pass. */
 bool auth_bearer_valid(const struct config *cfg, enum auth_verdict verdict);

@@ -251,7 +251,8 @@ static bool text_matches(str text, str pattern, bool prefix)
     return prefix ? str_istarts(text, pattern) : str_icontains(text, pattern);
 }
 
-int classify_status_of_text(str text)
+/* The status that an {"error"} line's text would have come with; 500 when it is not known. */
+static int status_of_text(str text)
 {
     for (size_t i = 0; i < COUNT_OF(LINES); i++) {
         if (text_matches(text, LINES[i].text, LINES[i].prefix))
@@ -481,7 +482,7 @@ void classify(struct arena *a, const struct attempt *attempt, struct verdict *re
     enum fault fault;
     int status = attempt->status;
     if (attempt->how == ATTEMPT_ERROR_LINE)
-        status = classify_status_of_text(attempt->error_text);
+        status = status_of_text(attempt->error_text);
     if (attempt->how == ATTEMPT_STATUS || attempt->how == ATTEMPT_ERROR_LINE)
         fault = of_answer(attempt, status, &text);
     else

@@ -99,9 +99,6 @@ struct verdict {
 /* Judges one failed attempt. Texts of the upstream are shortened and cleaned before use. */
 void classify(struct arena *a, const struct attempt *attempt, struct verdict *ret);
 
-/* The status that an {"error"} line's text would have come with; 500 when it is not known. */
-int classify_status_of_text(str text);
-
 /*
  * Puts a waiting time into `e`: as Retry-After up to 120 s; above that clients would give up on
  * it, so the header is left out, no_retry is set, and the message says when.

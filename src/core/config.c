@@ -1,6 +1,6 @@
 #include "core/config.h"
 
-#include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/xalloc.h"
 #include "core/config_table.h"
@@ -380,7 +380,6 @@ static enum err load(const struct config_sources *sources, const struct config_r
 {
     struct loader l = {.sources = sources, .reload = reload, .info = info};
     l.cfg = xcalloc(1, sizeof(*l.cfg));
-    atomic_init(&l.cfg->references, 1);
     arena_init(&l.cfg->arena, SNAPSHOT_BYTES);
     arena_init(&l.scratch, SCRATCH_BYTES);
     l.values = arena_new(&l.cfg->arena, struct config_value, CONFIG_ROWS);
@@ -388,7 +387,7 @@ static enum err load(const struct config_sources *sources, const struct config_r
     arena_release(&l.scratch);
     if (e != ERR_OK) {
         make_one_line(info);
-        config_unref(l.cfg);
+        config_free(l.cfg);
         return e;
     }
     *ret = l.cfg;
@@ -407,15 +406,9 @@ enum err config_reload(const struct config_reload *reload, struct config **ret,
     return load(reload->sources, reload, ret, info);
 }
 
-struct config *config_ref(struct config *cfg)
+void config_free(struct config *cfg)
 {
-    atomic_fetch_add_explicit(&cfg->references, 1, memory_order_relaxed);
-    return cfg;
-}
-
-void config_unref(struct config *cfg)
-{
-    if (cfg == NULL || atomic_fetch_sub_explicit(&cfg->references, 1, memory_order_acq_rel) > 1)
+    if (cfg == NULL)
         return;
     arena_release(&cfg->arena);
     free(cfg);

@@ -8,7 +8,7 @@
  *
  * Of secrets only digests are kept, under keys that are this process's own.
  *
- * Threads: any; a snapshot never changes, references are counted atomically.
+ * Threads: any; a snapshot never changes, and has one owner.
  * Memory:  a snapshot copies what it needs; its strings live as long as it does and have a zero
  *          byte behind their end.
  */
@@ -107,7 +107,6 @@ struct config {
 
     const struct config_value *values;
     struct arena arena;
-    _Atomic unsigned references;
 };
 
 /*
@@ -154,11 +153,8 @@ struct config_reload {
 MUST_CHECK enum err config_reload(const struct config_reload *reload, struct config **ret,
                                   struct err_info *info);
 
-/* Takes another reference, and returns `cfg`. */
-struct config *config_ref(struct config *cfg);
-
-/* Gives a reference back; the last one frees. Accepts NULL. */
-void config_unref(struct config *cfg);
+/* Accepts NULL. */
+void config_free(struct config *cfg);
 
 static inline bool config_admin_password_is_default(const struct config *cfg)
 {

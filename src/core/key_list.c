@@ -18,7 +18,7 @@ static bool is_host(str wanted, str base_url)
     return str_ends(wanted, STR("/api")) && str_eq(str_head(wanted, wanted.len - 4), base_url);
 }
 
-bool key_filter_matches(const struct key_filter *f, const struct key_view *key)
+static bool filter_matches(const struct key_filter *f, const struct key_view *key)
 {
     char mask[KEYPOOL_MASK_BYTES];
     if (f->states != 0 && (f->states & 1U << key->state) == 0)
@@ -77,7 +77,7 @@ static uint64_t number_of(const struct key_view *key, enum key_field field)
 static void on_key(void *arg, const struct key_view *key)
 {
     struct list *l = arg;
-    if (!key_filter_matches(l->filter, key))
+    if (!filter_matches(l->filter, key))
         return;
     if (l->n == l->cap) {
         l->cap = l->cap > 0 ? 2 * l->cap : 1024;

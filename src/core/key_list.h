@@ -25,8 +25,6 @@ struct key_filter {
     str text;        // in masked key, name, host, account, last error; any case; empty: any
 };
 
-bool key_filter_matches(const struct key_filter *f, const struct key_view *key);
-
 enum key_field {
     KEY_BY_ADDED,
     KEY_BY_NAME,

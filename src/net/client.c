@@ -412,8 +412,3 @@ void client_resume(struct client_call *call)
         conn_resume(call->conn);
     call->paused = false;
 }
-
-bool client_was_sent(const struct client_call *call)
-{
-    return call->conn != NULL && call->sent;
-}

@@ -114,7 +114,4 @@ void client_cancel(struct client_call *call);
 void client_pause(struct client_call *call);
 void client_resume(struct client_call *call);
 
-/* Whether the call's connection stands and the whole request was handed to it. */
-bool client_was_sent(const struct client_call *call);
-
 #endif

@@ -29,7 +29,7 @@ static bool limits_peer(const struct server *s, const struct sockaddr *peer)
     return s->options.peer_is_trusted == NULL || !s->options.peer_is_trusted(s->app, peer);
 }
 
-void server_add(struct server *s, struct stream *stream)
+static void add_connection(struct server *s, struct stream *stream)
 {
     const struct sockaddr *peer = stream_peer(stream);
     bool limited = limits_peer(s, peer);
@@ -93,7 +93,7 @@ static void accept_one(struct server *s)
 {
     struct stream *stream;
     if (stream_accept(s->loop, s->listener, &stream) == ERR_OK)
-        server_add(s, stream);
+        add_connection(s, stream);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -217,7 +217,7 @@ static void accept_rest(struct server *s)
         if (conn < 0)
             break;
         if (stream_adopt(s->loop, conn, &stream) == ERR_OK)
-            server_add(s, stream);
+            add_connection(s, stream);
     }
 }
 

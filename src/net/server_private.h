@@ -106,7 +106,6 @@ struct server {
 };
 
 /* server.c */
-void server_add(struct server *s, struct stream *stream);
 /* Takes a connection off the server's books. */
 void server_forget(struct exchange *x);
 

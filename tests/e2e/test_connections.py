@@ -82,11 +82,6 @@ def test_r46_upstream_connections_are_reused(pair):
     assert len({request.conn for request in upstream.chats()}) == 1
 
 
-def big_body(size):
-    filler = "x" * (size - len(json.dumps(chat_body(padding=""))))
-    return json.dumps(chat_body(padding=filler)).encode()
-
-
 def chunked(body, sizes):
     out, at, i = [], 0, 0
     while at < len(body):

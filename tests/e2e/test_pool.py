@@ -26,10 +26,6 @@ def tags(*names):
     return whole(200, {"models": [{"name": name, "model": name} for name in names]})
 
 
-def hosts_of(requests):
-    return collections.Counter(request.conn.upstream.port for request in requests)
-
-
 def test_keys_take_turns(start_pool, new_upstream):
     """Even to within two requests, over all hosts and workers: each key has one share."""
     one, two = new_upstream(), new_upstream()

@@ -61,7 +61,7 @@ static int drop(void **state)
     struct place *p = *state;
     admin_auth_free(p->auth);
     loop_free(p->loop);
-    config_unref(p->config);
+    config_free(p->config);
     return 0;
 }
 
@@ -157,7 +157,7 @@ static void test_admin_auth__new_password_ends_what_the_old_one_began(void **sta
     loop_run(p->loop);
     assert_int_equal(v.n_right, right + 1);
     assert_true(admin_auth_begin(p->auth, v.generation, token));
-    config_unref(other);
+    config_free(other);
 }
 
 static void test_admin_auth__who_has_left_is_not_told(void **state)

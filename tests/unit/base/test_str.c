@@ -72,11 +72,6 @@ static void test_str__reads_numbers(void **state)
         bool ok = str_to_u64(cases[i].text, &value);
         assert_why(ok == cases[i].ok && value == cases[i].value, cases[i].why);
     }
-    int64_t number = 0;
-    assert_true(str_to_i64(STR("-9223372036854775808"), &number));
-    assert_true(number == INT64_MIN);
-    assert_false(str_to_i64(STR("9223372036854775808"), &number));
-    assert_false(str_to_i64(STR("-9223372036854775809"), &number));
 }
 
 static void test_str__knows_valid_utf8(void **state)

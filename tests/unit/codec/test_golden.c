@@ -233,7 +233,8 @@ static void translate_stream(const struct golden *c, const struct answer_head *h
     }
     if (ndjson_finish(&nd, &text) == NDJSON_LINE && text.p[text.len - 1] == '}')
         translate_line(c, &s, text);
-    struct openai_fault cut = upstream_fault(c, CHAT_CUT_SHORT);
+    struct openai_fault cut =
+        upstream_fault(c, STR("the upstream ended its answer before it was complete"));
     chat_stream_fail(&s, &cut, &answer);
     ndjson_release(&nd);
     chat_stream_release(&s);

@@ -82,7 +82,7 @@ static void test_config__defaults(void **state)
     assert_int_equal(cfg->metrics_token.n, 0);
     assert_int_equal(cfg->shutdown_timeout_ms, 30000);
     assert_int_equal(cfg->ignored.len + cfg->unknown.len, 0);
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static void test_config__environment_wins_over_dotenv(void **state)
@@ -94,7 +94,7 @@ static void test_config__environment_wins_over_dotenv(void **state)
     assert_string_equal(cfg->host.p, "::1"); // set to nothing is not set
     assert_int_equal(cfg->log_level, LOG_DEBUG);
     assert_int_equal(cfg->max_retries, 2);
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static void test_config__numbers_have_ranges(void **state)
@@ -127,7 +127,7 @@ static void test_config__numbers_have_ranges(void **state)
             const char *const environ[] = {text, NULL};
             snprintf(text, sizeof(text), "%s=%lld", rows[i].name, (long long)values[k]);
             if (k > 0 && k < COUNT_OF(values) - 1) {
-                config_unref(load(environ, "", NULL));
+                config_free(load(environ, "", NULL));
                 continue;
             }
             snprintf(want, sizeof(want), "bad setting %s='%lld': must be a number from %u to %u",
@@ -234,7 +234,7 @@ static void test_config__upstream_is_canonical(void **state)
             fail_msg("%s: %.*s %.*s", cases[i].why, STR_ARG(cfg->upstream.authority),
                      STR_ARG(cfg->upstream.path));
         assert_true(cfg->upstream_set);
-        config_unref(cfg);
+        config_free(cfg);
     }
 }
 
@@ -274,7 +274,7 @@ static void test_config__reads_every_kind(void **state)
     assert_int_equal(cfg->cors.n, 2);
     assert_int_equal(cfg->metrics_token.n, 1); // not a list
     assert_int_equal(cfg->workers, 3);
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static void test_config__trust_proxy_true_means_local_peers(void **state)
@@ -304,10 +304,10 @@ static void test_config__trust_proxy_true_means_local_peers(void **state)
         if (cidr_list_has(&cfg->trust_proxy, (const struct sockaddr *)&addr) != cases[i].want)
             fail_msg("%s", cases[i].addr);
     }
-    config_unref(cfg);
+    config_free(cfg);
     cfg = load(off, "", NULL);
     assert_int_equal(cfg->trust_proxy.n, 0);
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static bool holds(const struct config_tokens *tokens, const char *token)
@@ -331,7 +331,7 @@ static void test_config__tokens_are_a_list(void **state)
     assert_true(holds(&cfg->api_tokens, "b"));
     assert_true(holds(&cfg->api_tokens, "c"));
     assert_false(holds(&cfg->api_tokens, ""));
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static void test_config__password_facts(void **state)
@@ -356,7 +356,7 @@ static void test_config__password_facts(void **state)
         if (cfg->admin_password.is_default != cases[i].is_default ||
             cfg->admin_password.is_short != cases[i].is_short)
             fail_msg("%s", cases[i].why);
-        config_unref(cfg);
+        config_free(cfg);
     }
 }
 
@@ -378,7 +378,7 @@ static void test_config__file_variants(void **state)
         struct config *cfg = load(environ, "", &disk);
         if (!holds(&cfg->api_tokens, cases[i].token))
             fail_msg("%s", cases[i].why);
-        config_unref(cfg);
+        config_free(cfg);
     }
     const str bad[] = {STR(""), STR("\n"), STR("a\nb")};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -398,7 +398,7 @@ static void test_config__names_that_mean_nothing(void **state)
         load(environ, "CACHE_TTL=1\nLOG_DIR=x\nIP_WHITELIST=y\nAPI_TOKENS=z\nFOO=1\nFOO=2\n", NULL);
     assert_string_equal(cfg->ignored.p, "RATE_LIMIT_MAX, IP_WHITELIST, CACHE_TTL, LOG_DIR");
     assert_string_equal(cfg->unknown.p, "API_TOKENS, FOO");
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static void test_config__messages_of_others_stay_one_line(void **state)
@@ -449,7 +449,7 @@ static void test_config__describe_shows_origins_and_no_secret(void **state)
         lines += text.p[i] == '\n';
     assert_int_equal(lines, CONFIG_ROWS);
     buf_release(&l.text);
-    config_unref(cfg);
+    config_free(cfg);
 }
 
 static void test_config__help_has_every_setting(void **state)
@@ -508,8 +508,8 @@ static void test_config__reload_takes_what_may_change(void **state)
     assert_true(holds(&cfg->api_tokens, "b"));
     assert_false(holds(&cfg->api_tokens, "a"));
     assert_int_equal(old->log_level, LOG_WARN); // the old snapshot never changes
-    config_unref(old);
-    config_unref(cfg);
+    config_free(old);
+    config_free(cfg);
 }
 
 static void test_config__reload_keeps_what_needs_a_restart(void **state)
@@ -527,12 +527,12 @@ static void test_config__reload_keeps_what_needs_a_restart(void **state)
     assert_string_equal(cfg->data_dir.p, "/a");
     assert_string_equal(cfg->key_file.p, "/a/secret.key");
     assert_int_equal(cfg->workers, 0);
-    config_unref(old);
+    config_free(old);
     old = cfg; // a second reload says the same of what differs still
     cfg = reload(old, NULL, "PORT=4000\nDATA_DIR=/b\n", NULL, "DATA_DIR: needs a restart\n");
     assert_string_equal(cfg->data_dir.p, "/a");
-    config_unref(old);
-    config_unref(cfg);
+    config_free(old);
+    config_free(cfg);
 }
 
 static void test_config__reload_keeps_what_the_environment_set(void **state)
@@ -547,7 +547,7 @@ static void test_config__reload_keeps_what_the_environment_set(void **state)
     struct config *cfg = reload(old, after, "API_TOKEN=c\nLOG_LEVEL=debug\nMAX_RETRIES=9\n", NULL,
                                 "API_TOKEN: set by the environment\n"
                                 "LOG_LEVEL: set by the environment\n");
-    config_unref(old);
+    config_free(old);
     assert_int_equal(cfg->api_tokens.n, 2);
     assert_true(holds(&cfg->api_tokens, "a"));
     assert_false(config_admin_password_is_default(cfg));
@@ -556,10 +556,10 @@ static void test_config__reload_keeps_what_the_environment_set(void **state)
     assert_int_equal(cfg->trust_proxy.n, 1);
     // And they stay through another one.
     struct config *again = reload(cfg, after, "", NULL, "");
-    config_unref(cfg);
+    config_free(cfg);
     assert_int_equal(again->api_tokens.n, 2);
     assert_true(holds(&again->api_tokens, "b"));
-    config_unref(again);
+    config_free(again);
 }
 
 static void test_config__reload_reads_files_again(void **state)
@@ -571,8 +571,8 @@ static void test_config__reload_reads_files_again(void **state)
     disk.content = STR("b");
     struct config *cfg = reload(old, environ, "", &disk, "");
     assert_true(holds(&cfg->api_tokens, "b"));
-    config_unref(old);
-    config_unref(cfg);
+    config_free(old);
+    config_free(cfg);
 }
 
 static void test_config__bad_reload_fails(void **state)
@@ -603,18 +603,7 @@ static void test_config__bad_reload_fails(void **state)
         if (!str_eq(str_z(info.text), str_z(cases[i].want)))
             fail_msg("%s: %s", cases[i].why, info.text);
     }
-    config_unref(old);
-}
-
-static void test_config__references_are_counted(void **state)
-{
-    (void)state;
-    struct config *cfg = load(NULL, "", NULL);
-    assert_ptr_equal(config_ref(cfg), cfg);
-    config_unref(cfg);
-    assert_int_equal(cfg->port, 3000);
-    config_unref(cfg);
-    config_unref(NULL);
+    config_free(old);
 }
 
 static void test_config__workers_follow_the_quota(void **state)
@@ -688,7 +677,6 @@ int main(void)
         cmocka_unit_test(test_config__reload_keeps_what_the_environment_set),
         cmocka_unit_test(test_config__reload_reads_files_again),
         cmocka_unit_test(test_config__bad_reload_fails),
-        cmocka_unit_test(test_config__references_are_counted),
         cmocka_unit_test(test_config__workers_follow_the_quota),
         cmocka_unit_test(test_config__huge_settings_are_refused),
     };

@@ -46,10 +46,8 @@ static void test_client__sends_its_head_and_the_given_fields(void **state)
                                      .n_body = COUNT_OF(body)};
     struct outcome o;
     start(f, &o, &r);
-    assert_false(client_was_sent(o.call));
     int fd = accept_one(f);
     char *got = read_request(f, fd);
-    assert_true(client_was_sent(o.call));
     str want = arena_printf(&f->arena,
                             "POST /base/api/chat HTTP/1.1\r\n"
                             "Host: 127.0.0.1:%u\r\n"
@@ -183,13 +181,11 @@ static void test_client__sends_large_bodies_piece_by_piece(void **state)
         static int fd;
         if (round == 0)
             fd = accept_one(f); // the second goes over the same connection
-        assert_false(client_was_sent(o.call));
         str got = str_z(read_request(f, fd));
         got = str_skip(got, str_find(got, STR("\r\n\r\n")) + 4);
         assert_int_equal(got.len, 2 * SLICE + 2);
         assert_true(str_eq(str_of(got.p + 1, SLICE), body[1]));
         assert_true(str_eq(str_of(got.p + 1 + SLICE, SLICE), body[2]));
-        assert_true(client_was_sent(o.call));
         send_text(fd, OK_ANSWER);
         run_to_end(&o);
         check_body(&o, "hi");
