@@ -305,13 +305,25 @@ def test_default_password_wants_http_11_and_a_loopback_peer(default_server):
 # ---- the throttle ----
 
 
+def slow_down(server, **more):
+    """
+    Tries wrong passwords until one is refused unseen; returns that answer. It is the sixth, or a
+    later one where a machine is so busy that a try takes longer than the wait after it.
+    """
+    for i in range(12):
+        response = login(server, f"wrong {i}", **more)
+        if response.status == 429:
+            assert i >= 5
+            return response
+        assert response.status == 401
+    raise AssertionError("nobody is slowed down")
+
+
 def test_wrong_logins_are_slowed_down(start_server):
     server = start_server(ADMIN_PASSWORD=PASSWORD)
     known = Script(server, login(server).json()["token"])
-    for i in range(5):
-        assert login(server, f"wrong {i}").status == 401
-    response = login(server, "wrong 5")
-    assert response.status == 429 and 1 <= int(response.header("Retry-After")) <= 300
+    response = slow_down(server)
+    assert 1 <= int(response.header("Retry-After")) <= 300
     error(response)
     response = Script(server, "wrong 6")("GET", "/session")
     assert response.status == 429 and response.header("Retry-After")
@@ -326,8 +338,7 @@ def test_wrong_logins_are_slowed_down(start_server):
 def test_another_address_is_let_in_meanwhile(start_server):
     server = start_server(ADMIN_PASSWORD=PASSWORD, TRUST_PROXY="true")
     mallory, alice = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "198.51.100.1"}
-    statuses = [login(server, f"wrong {i}", headers=mallory).status for i in range(20)]
-    assert statuses[:5] == [401] * 5 and set(statuses[5:]) == {429}
+    slow_down(server, headers=mallory)
     assert login(server, headers=alice).status == 200
 
 
@@ -339,8 +350,7 @@ def test_a_restart_forgives_nobody_and_forgets_nobody(start_server):
     mallory, alice = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "198.51.100.1"}
     strangers = [{"X-Forwarded-For": f"192.0.2.{i}"} for i in range(30)]
     assert login(server, headers=alice).status == 200
-    statuses = [login(server, f"wrong {i}", headers=mallory).status for i in range(6)]
-    assert statuses == [401] * 5 + [429]
+    slow_down(server, headers=mallory)
     assert Script(server).ok("GET", "/stats")  # the store's thread has done what came before
     server.process.kill()
     server.process.wait()
