@@ -18,7 +18,7 @@ async function load(path) {
 const FILES = [
   ...readdirSync(new URL("src/app", TREE)).filter((name) => /^admin.*\.c$/.test(name)).map((name) => `src/app/${name}`),
   ...["keeper", "health", "fetch", "upstream", "relay_answer"].map((name) => `src/app/${name}.c`),
-  ...["admin_request", "keytext", "keyfile", "keyfile_rows", "ollama_line", "ollama_models"].map((name) => `src/codec/${name}.c`),
+  ...["admin_query", "admin_request", "keytext", "keyfile", "keyfile_rows", "ollama_line", "ollama_models"].map((name) => `src/codec/${name}.c`),
   ...["address", "attempts", "classify", "keypool", "keypool_health", "keypool_judge", "keypool_states"].map((name) => `src/core/${name}.c`),
   ...["client_conn", "client_dial", "resolve", "stream"].map((name) => `src/net/${name}.c`),
   "src/base/url.c", "src/store/sqlite.c",
