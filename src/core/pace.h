@@ -6,7 +6,7 @@
  * enough for a pause to bring some, it pauses after a turn that brought few of them and nothing
  * else, and then handles what came together: what network cards do with interrupts. Whatever is no
  * single further line of a stream, a new connection, a request, a first token, an end, is never a
- * reason to pause, so only these lines are later for it, by PACE_PAUSE_US at most.
+ * reason to pause. What comes during a pause is later for it, by PACE_PAUSE_US at most.
  *
  * Threads: none.
  * Time:    the caller passes now_ms.
