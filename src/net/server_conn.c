@@ -99,6 +99,14 @@ static void linger(struct exchange *x)
     set_timer(x, LINGER_MS);
 }
 
+/* This may run before the turn's small writes leave, and a close would drop what is refused then.
+ */
+static bool is_with_kernel(struct exchange *x)
+{
+    stream_flush(x->stream);
+    return stream_unsent(x->stream) == 0;
+}
+
 /* The answer is with the kernel: the connection goes on, or comes to its end. */
 static void after_answer(struct exchange *x)
 {
@@ -254,7 +262,7 @@ static void conn_settle(void *arg)
         return;
     }
     reply_flush_head(x);
-    if (x->phase == PHASE_SENT && stream_unsent(x->stream) == 0)
+    if (x->phase == PHASE_SENT && is_with_kernel(x))
         after_answer(x);
     if (is_reading(x) && x->pipelined.len > 0)
         work_off(x);

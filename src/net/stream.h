@@ -89,7 +89,11 @@ void stream_write(struct stream *s, const str *parts, size_t n);
  */
 size_t stream_write_some(struct stream *s, str data);
 
-/* Bytes that wait for the peer: those that the socket did not take. */
+/* Gives the socket now what would leave at the end of the turn. */
+void stream_flush(struct stream *s);
+
+/* Bytes that wait for the peer: those that the socket did not take. It was not asked yet about
+ * those that leave at the end of the turn, up to 4 KiB; stream_flush() asks it. */
 size_t stream_unsent(const struct stream *s);
 
 /*

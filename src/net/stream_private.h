@@ -73,9 +73,6 @@ void stream_fail_write(struct stream *s, int error);
 /* Sends bytes as they are, few of them at the end of the turn; keeps what the socket refuses. */
 void stream_send_parts(struct stream *s, const str *parts, size_t n);
 
-/* Sends what waits for the end of the turn. */
-void stream_flush(struct stream *s);
-
 /* Ends the watch over a peer that takes nothing, and frees what waits for it. */
 void stream_stop_stall(struct stream *s);
 void stream_free_outbox(struct stream *s);

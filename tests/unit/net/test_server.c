@@ -25,6 +25,8 @@
 
 #define ALLOWED_BYTES 100
 #define FLOOD_BYTES   ((size_t)8 * 1024 * 1024)
+#define PIECE_BYTES   1000
+#define TINY_BUFFER   4096 // of a socket; the kernel takes somewhat more
 
 struct fixture {
     struct loop *loop;
@@ -100,6 +102,24 @@ static void flood(struct exchange *x)
         exchange_finish(x);
 }
 
+static void note_written(void *arg)
+{
+    note(arg, "written");
+}
+
+/* As many small writes as the body says, in one turn; the connection's end is the answer's. */
+static void write_pieces(struct fixture *f, struct exchange *x)
+{
+    static const char PIECE[PIECE_BYTES];
+    uint64_t n = 0;
+    assert_true(str_to_u64(buf_str(exchange_body(x)), &n));
+    exchange_begin(x, 200, NULL, 0);
+    for (uint64_t i = 0; i < n; i++)
+        exchange_write(x, str_of(PIECE, sizeof(PIECE)));
+    exchange_finish(x);
+    loop_defer(f->loop, note_written, f);
+}
+
 static void app_on_request(void *app, struct exchange *x)
 {
     struct fixture *f = app;
@@ -114,6 +134,8 @@ static void app_on_request(void *app, struct exchange *x)
     } else if (path_is(x, "/stream-with")) {
         exchange_begin(x, 200, &TEXT, 1);
         exchange_finish_with(x, STR("all"));
+    } else if (path_is(x, "/pieces")) {
+        write_pieces(f, x);
     } else if (path_is(x, "/cut")) {
         exchange_begin(x, 200, &TEXT, 1);
         exchange_write(x, STR("one"));
@@ -178,7 +200,7 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-static struct fixture *start_with(size_t max_connections, struct tls_context *tls)
+static struct fixture *start_with(size_t max_connections, struct tls_context *tls, int send_buffer)
 {
     struct fixture *f = test_calloc(1, sizeof(*f));
     pthread_mutex_init(&f->lock, NULL);
@@ -189,6 +211,8 @@ static struct fixture *start_with(size_t max_connections, struct tls_context *tl
     f->addr =
         (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(f->addr);
+    if (send_buffer > 0) // connections inherit it
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
     assert_int_equal(bind(fd, (struct sockaddr *)&f->addr, len), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&f->addr, &len), 0);
     const struct server_options options = {.max_connections = max_connections};
@@ -219,7 +243,7 @@ static void stop(struct fixture *f)
 
 static int setup(void **state)
 {
-    *state = start_with(1000, NULL);
+    *state = start_with(1000, NULL, 0);
     return 0;
 }
 
@@ -231,14 +255,21 @@ static int teardown(void **state)
 
 /* ---- the caller's side ---- */
 
-static int dial(const struct fixture *f)
+static int dial_with(const struct fixture *f, int receive_buffer)
 {
     const struct timeval limit = {.tv_sec = 10};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
+    if (receive_buffer > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     assert_int_equal(connect(fd, (const struct sockaddr *)&f->addr, sizeof(f->addr)), 0);
     return fd;
+}
+
+static int dial(const struct fixture *f)
+{
+    return dial_with(f, 0);
 }
 
 static void say(int fd, str bytes)
@@ -581,6 +612,31 @@ static void test_server__a_flood_stops_at_the_high_mark_and_goes_on(void **state
     close(fd);
 }
 
+/* Whichever number of writes fills the sockets: the last one is not lost when the server closes. */
+static void test_server__a_last_small_write_to_a_full_socket_arrives(void **state)
+{
+    (void)state;
+    static char raw[256 * PIECE_BYTES];
+    struct fixture *f = start_with(1000, NULL, TINY_BUFFER);
+    for (int n = 1; n <= 64; n++) {
+        char request[128];
+        clear_log(f);
+        int fd = dial_with(f, TINY_BUFFER);
+        snprintf(request, sizeof(request),
+                 "POST /pieces HTTP/1.0\r\nHost: h\r\nContent-Length: %d\r\n\r\n%d", n < 10 ? 1 : 2,
+                 n);
+        say(fd, str_z(request));
+        wait_for(f, "written "); // from here on the sockets are as full as they will be
+        str got = hear(fd, raw, sizeof(raw), NULL);
+        size_t head = str_find(got, STR("\r\n\r\n")) + 4;
+        if (got.len - head != (size_t)n * PIECE_BYTES)
+            fail_msg("%d pieces: %zu bytes", n, got.len - head);
+        wait_for(f, "sent:200 ");
+        close(fd);
+    }
+    stop(f);
+}
+
 static void note_idle(void *arg)
 {
     note(arg, "drained");
@@ -615,7 +671,7 @@ static void test_server__a_drain_lets_the_running_exchange_end(void **state)
 static void test_server__at_the_cap_connections_wait_unaccepted(void **state)
 {
     (void)state;
-    struct fixture *f = start_with(1, NULL);
+    struct fixture *f = start_with(1, NULL, 0);
     char raw[2048];
     int first = dial(f), second = dial(f);
     say(first, STR("GET /hang HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -648,7 +704,7 @@ static int setup_tls(void **state)
     assert_int_equal(tls_server_context(cert, key, &tls, &info), ERR_OK);
     unlink(cert);
     unlink(key);
-    *state = start_with(1000, tls);
+    *state = start_with(1000, tls, 0);
     tls_context_release(tls); // the server holds its own
     return 0;
 }
@@ -801,6 +857,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_server__plain_text_on_the_tls_port_is_closed,
                                         setup_tls, teardown),
         cmocka_unit_test(test_server__at_the_cap_connections_wait_unaccepted),
+        cmocka_unit_test(test_server__a_last_small_write_to_a_full_socket_arrives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
