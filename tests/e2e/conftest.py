@@ -172,6 +172,16 @@ class Server:
                 return int(text.split()[1])
         raise AssertionError("no VmRSS")
 
+    def settled_memory_kib(self):
+        """The same once it stands still: some of the start is done a second after it."""
+        deadline = time.monotonic() + 15
+        before, since = self.memory_kib(), time.monotonic()
+        while time.monotonic() < min(since + 1.5, deadline):
+            time.sleep(0.1)
+            if self.memory_kib() != before:
+                before, since = self.memory_kib(), time.monotonic()
+        return before
+
     def stop(self):
         """Ends it as an operator would, and checks how it ended."""
         if self.process.poll() is None:

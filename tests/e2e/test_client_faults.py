@@ -145,7 +145,7 @@ def test_c3_slow_reader_stops_the_upstream(pair):
     """A caller who does not read: the upstream is not read beyond a bound, memory stays flat."""
     server, upstream = pair
     raw.chat(server)
-    memory = server.memory_kib()
+    memory = server.settled_memory_kib()
     upstream.script(answers.endless_stream(lambda n: line("x" * 4000)))
     with raw.Client(server.port, rcvbuf=4096) as client:
         client.send(raw.chat_request(True))

@@ -170,6 +170,7 @@ export const SENTENCES: readonly (readonly [string, string])[] = [
   ["the key is known there", "上游认得此密钥"],
   ["the server answers", "服务器有响应"],
   ["status {}", "状态 {0}"],
+  ["{~} (status {})", "{0}（状态 {1}）"],
   ["it cannot be reached", "无法连接"],
   ["requests went there while there was no key", "没有密钥时请求发往该处"],
 
