@@ -23,6 +23,8 @@ PASSWORD = "not-the-default"
 PROXY_CORE = 1
 LOAD_CORE = 0
 START_LIMIT_S = 30
+SETTLE_S = 0.5  # without a tick of CPU time
+SETTLE_LIMIT_S = 10
 PR_SET_PDEATHSIG = 1
 
 
@@ -85,6 +87,11 @@ def session_pids(leader):
         if int(stat[stat.rindex(")") + 2:].split()[3]) == leader:
             pids.append(int(entry.name))
     return sorted(pids)
+
+
+def cpu_ticks(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
 
 
 @dataclass
@@ -161,6 +168,16 @@ class Running:
             if self.process.poll() is not None or time.monotonic() > give_up:
                 raise BenchError(f"{self.contender.name} does not start: {why}\n{self.tail()}")
             time.sleep(0.0005)
+
+    def settle(self):
+        """Waits until what is done behind the start is done: it is no stream's memory or CPU."""
+        give_up = time.monotonic() + SETTLE_LIMIT_S
+        before, since = None, time.monotonic()
+        while time.monotonic() < min(since + SETTLE_S, give_up):
+            now = [cpu_ticks(pid) for pid in self.pids()]
+            if now != before:
+                before, since = now, time.monotonic()
+            time.sleep(0.05)
 
     def tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])

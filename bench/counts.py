@@ -11,7 +11,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from contenders import ROOT, BenchError
+from contenders import ROOT, BenchError, cpu_ticks
 from report import markdown
 
 TOP_FUNCTIONS = 25
@@ -109,11 +109,6 @@ def dump(server, folder):
     if len(new) != 1:
         raise BenchError("callgrind wrote no profile")
     return new.pop()
-
-
-def cpu_ticks(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def settle(server):

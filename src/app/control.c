@@ -30,7 +30,7 @@
 #define EXIT_START 1
 
 /* After so long the roots for TLS upstreams are read, unless one was connected to before. */
-#define WARM_AFTER_S 1
+#define WARM_AFTER_MS 250
 
 /* Sent by the last worker to the main thread: all have ended. */
 #define SIGNAL_ENDED SIGUSR1
@@ -207,7 +207,7 @@ static NORETURN void die_of(int sig)
 /* Waits for a signal; meanwhile, once, does what the first answers need not wait for. */
 static int next_signal(const struct control *c, const sigset_t *signals, bool *warm)
 {
-    const struct timespec wait = {.tv_sec = WARM_AFTER_S};
+    const struct timespec wait = {.tv_nsec = WARM_AFTER_MS * 1000000L};
     int sig = *warm ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &wait);
     if (sig < 0 && errno == EAGAIN) {
         tls_context_warm(c->snapshot->client_tls);

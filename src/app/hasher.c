@@ -15,7 +15,7 @@
 #define NICENESS 10 // a tenth of a core's share beside a worker that is busy
 
 /* So long the first hash waits for who wants it: on one core it would delay the first answers. */
-#define START_WAIT_MS 1000
+#define START_WAIT_MS 250
 
 struct job {
     struct list link;

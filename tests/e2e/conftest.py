@@ -173,7 +173,7 @@ class Server:
         raise AssertionError("no VmRSS")
 
     def settled_memory_kib(self):
-        """The same once it stands still: some of the start is done a second after it."""
+        """The same once it stands still: some of the start is done after it."""
         deadline = time.monotonic() + 15
         before, since = self.memory_kib(), time.monotonic()
         while time.monotonic() < min(since + 1.5, deadline):
