@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#define PACE_PAUSE_US     200
+#define PACE_PAUSE_US     300
 #define PACE_FEW_LINES    8 // a turn with as many is company enough
 #define PACE_LINES_PER_MS 5 // from this rate on a pause brings a line or more
 
