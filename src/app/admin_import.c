@@ -1,18 +1,17 @@
 #include "app/admin_call.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "app/admin_view.h"
 #include "app/admin_work.h"
+#include "app/intake.h"
 #include "app/upstream.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "codec/keyfile.h"
 #include "codec/keytext.h"
-#include "core/address.h"
 
 /* Keys of one import, as they are read. */
 struct import {
@@ -27,34 +26,13 @@ struct import {
     struct admin_batch_answer answer;
 };
 
-/* ---- where keys may lead ---- */
-
-/* Addresses that are written as such are refused at once; names when they are connected to. */
-static const char *check_url(void *arg, const struct url *url)
-{
-    const struct address_policy *policy = arg;
-    struct sockaddr_storage addr;
-    if (!address_parse(url->host, &addr))
-        return NULL;
-    if (addr.ss_family == AF_INET)
-        ((struct sockaddr_in *)&addr)->sin_port = htons(url->port);
-    else
-        ((struct sockaddr_in6 *)&addr)->sin6_port = htons(url->port);
-    return address_refusal(policy, (const struct sockaddr *)&addr);
-}
-
-static str url_text(struct arena *a, const struct url *url)
-{
-    return arena_printf(a, "%s://%.*s%.*s", url->tls ? "https" : "http", STR_ARG(url->authority),
-                        STR_ARG(url->path));
-}
-
 static struct keytext_options text_options(struct admin_work *w, str base_url)
 {
     return (struct keytext_options){
-        .default_url =
-            base_url.len > 0 ? base_url : url_text(&w->arena, &w->snapshot->config->upstream),
-        .check = check_url,
+        .default_url = base_url.len > 0
+                           ? base_url
+                           : intake_url_text(&w->arena, &w->snapshot->config->upstream),
+        .check = intake_refusal,
         .check_arg = (void *)&w->snapshot->addresses,
     };
 }
@@ -87,7 +65,7 @@ static size_t add_local_server(struct admin_work *w, struct key_spec *specs, siz
 {
     if (n == 0 || !used_local_server(w))
         return n;
-    str base_url = url_text(&w->arena, upstream_url(w->snapshot->config));
+    str base_url = intake_url_text(&w->arena, upstream_url(w->snapshot->config));
     specs[n] =
         (struct key_spec){.base_url = base_url, .added_ms = clock_wall_ms(), .enabled = true};
     log_info("local_server_kept", LOG_STR("at", base_url),
@@ -161,20 +139,7 @@ static bool take_key(void *arg, const struct keyfile_key *key)
         im->lines = xrealloc(im->lines, im->cap * sizeof(*im->lines));
     }
     im->lines[im->n] = key->line;
-    im->specs[im->n++] = (struct key_spec){
-        .secret = arena_copy(a, key->key),
-        .base_url = key->base_url,
-        .name = arena_copy(a, key->name),
-        .old_id = arena_copy(a, key->old_id),
-        .added_ms = key->added_ms > 0 ? key->added_ms : im->now_wall_ms,
-        .enabled = key->enabled,
-        .life = {.requests = key->requests,
-                 .failures = key->failures,
-                 .tokens = key->tokens,
-                 .last_used_ms = key->last_used_ms,
-                 .last_check_ms = key->last_check_ms,
-                 .last_error = arena_copy(a, key->last_error)},
-    };
+    im->specs[im->n++] = intake_spec(a, key, im->now_wall_ms);
     return !a->overflowed && im->n <= KEYPOOL_KEYS_MAX;
 }
 

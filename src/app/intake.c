@@ -1,10 +1,8 @@
 #include "app/intake.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,21 +15,40 @@
 #define ARENA_PER_BYTE 18 // of a file: what keyfile_read() takes, and our copies
 #define NOTES_MAX      20 // lines about single keys in the banner
 
-/* For struct keytext_options: literal addresses that no upstream may have. `arg` is the policy. */
-static const char *refuse_address(void *arg, const struct url *url)
+const char *intake_refusal(void *arg, const struct url *url)
 {
     struct sockaddr_storage addr;
     if (!address_parse(url->host, &addr))
         return NULL; // a name: enforced on what it resolves to, when it is connected to
+    if (addr.ss_family == AF_INET)
+        ((struct sockaddr_in *)&addr)->sin_port = htons(url->port);
+    else
+        ((struct sockaddr_in6 *)&addr)->sin6_port = htons(url->port);
     return address_refusal(arg, (const struct sockaddr *)&addr);
 }
 
-/* The base URL of keys that name none. */
-static str default_url_of(struct arena *a, const struct config *config)
+str intake_url_text(struct arena *a, const struct url *url)
 {
-    const struct url *u = &config->upstream;
-    return arena_printf(a, "%s://%.*s%.*s", u->tls ? "https" : "http", STR_ARG(u->authority),
-                        STR_ARG(u->path));
+    return arena_printf(a, "%s://%.*s%.*s", url->tls ? "https" : "http", STR_ARG(url->authority),
+                        STR_ARG(url->path));
+}
+
+struct key_spec intake_spec(struct arena *a, const struct keyfile_key *key, int64_t now_ms)
+{
+    return (struct key_spec){
+        .secret = arena_copy(a, key->key),
+        .base_url = key->base_url,
+        .name = arena_copy(a, key->name),
+        .old_id = arena_copy(a, key->old_id),
+        .added_ms = key->added_ms > 0 ? key->added_ms : now_ms,
+        .enabled = key->enabled,
+        .life = {.requests = key->requests,
+                 .failures = key->failures,
+                 .tokens = key->tokens,
+                 .last_used_ms = key->last_used_ms,
+                 .last_check_ms = key->last_check_ms,
+                 .last_error = arena_copy(a, key->last_error)},
+    };
 }
 
 /* ---- reading ---- */
@@ -68,20 +85,7 @@ static bool on_key(void *arg, const struct keyfile_key *key)
         in->cap = in->cap > 0 ? in->cap * 2 : 1024;
         in->specs = xrealloc(in->specs, in->cap * sizeof(*in->specs));
     }
-    in->specs[in->n++] = (struct key_spec){
-        .secret = arena_copy(&in->texts, key->key),
-        .base_url = key->base_url,
-        .name = arena_copy(&in->texts, key->name),
-        .old_id = arena_copy(&in->texts, key->old_id),
-        .added_ms = key->added_ms > 0 ? key->added_ms : in->now_ms,
-        .enabled = key->enabled,
-        .life = {.requests = key->requests,
-                 .failures = key->failures,
-                 .tokens = key->tokens,
-                 .last_used_ms = key->last_used_ms,
-                 .last_check_ms = key->last_check_ms,
-                 .last_error = arena_copy(&in->texts, key->last_error)}
-    };
+    in->specs[in->n++] = intake_spec(&in->texts, key, in->now_ms);
     return !in->texts.overflowed && in->n <= KEYPOOL_KEYS_MAX;
 }
 
@@ -93,37 +97,13 @@ static bool on_skip(void *arg, const struct keyfile_skip *skip)
     return true;
 }
 
-/* Reads a file whole; ERR_NOT_FOUND when there is none. */
-static enum err read_file(const char *path, struct buf *out, struct err_info *info)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, "cannot open '%s': %s",
-                       path, strerrordesc_np(errno));
-    enum err e = ERR_OK;
-    ssize_t n = 1;
-    while (e == ERR_OK && n > 0) {
-        if (!buf_reserve(out, 65536)) {
-            e = err_set(info, ERR_TOO_LARGE, "'%s' is larger than %zu MiB", path,
-                        INTAKE_FILE_MAX >> 20);
-            break;
-        }
-        n = read(fd, out->p + out->len, 65536);
-        if (n < 0)
-            e = err_set(info, ERR_SYSTEM, "cannot read '%s': %s", path, strerrordesc_np(errno));
-        else
-            out->len += (size_t)n;
-    }
-    close(fd);
-    return e;
-}
-
 static enum err read_keys(struct intake *in, const char *path, str text,
                           enum keyfile_format *ret_format, struct err_info *info)
 {
     struct address_policy policy = {.allow = in->config->upstream_allow};
-    struct keytext_options options = {.default_url = default_url_of(&in->texts, in->config),
-                                      .check = refuse_address,
+    struct keytext_options options = {.default_url =
+                                          intake_url_text(&in->texts, &in->config->upstream),
+                                      .check = intake_refusal,
                                       .check_arg = &policy};
     struct keyfile_sink sink = {.on_key = on_key, .on_skip = on_skip, .arg = in};
     struct err_info why = {0};
@@ -143,8 +123,7 @@ static enum err intake_read(struct intake *in, const char *path, enum keyfile_fo
                             struct err_info *info)
 {
     struct buf text;
-    buf_init(&text, INTAKE_FILE_MAX + 65536);
-    enum err e = read_file(path, &text, info);
+    enum err e = files_read(path, INTAKE_FILE_MAX, &text, info);
     if (e == ERR_OK)
         e = read_keys(in, path, buf_str(&text), ret_format, info);
     if (text.p != NULL)

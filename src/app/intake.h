@@ -16,6 +16,18 @@
 
 #define INTAKE_FILE_MAX ((size_t)64 << 20) // bytes of a file
 
+/*
+ * For struct keytext_options: refuses addresses, written as such, that no upstream may have. `arg`
+ * is the struct address_policy. Names are judged when they are connected to.
+ */
+const char *intake_refusal(void *arg, const struct url *url);
+
+/* The text of a base URL, in `a`. */
+str intake_url_text(struct arena *a, const struct url *url);
+
+/* A key of a file as the pool takes it, its texts in `a`; the URL is borrowed. */
+struct key_spec intake_spec(struct arena *a, const struct keyfile_key *key, int64_t now_ms);
+
 /* Who is told of each thing in a file that is not taken. */
 struct intake_sink {
     void (*on_skip)(void *arg, const struct keyfile_skip *skip);

@@ -10,32 +10,9 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "store/files.h"
 
-#define SETTINGS_FILE_BYTES ((size_t)1 << 20)
-
-/* Reads a small file whole. ERR_NOT_FOUND when there is none. */
-static enum err read_file(const char *path, struct buf *out, struct err_info *info)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, "cannot open '%s': %s",
-                       path, strerrordesc_np(errno));
-    enum err e = ERR_OK;
-    for (;;) {
-        if (!buf_reserve(out, 4096)) {
-            e = err_set(info, ERR_TOO_LARGE, "'%s' is larger than %zu bytes", path, out->max);
-            break;
-        }
-        ssize_t n = read(fd, out->p + out->len, 4096);
-        if (n < 0)
-            e = err_set(info, ERR_SYSTEM, "cannot read '%s': %s", path, strerrordesc_np(errno));
-        if (n <= 0)
-            break;
-        out->len += (size_t)n;
-    }
-    close(fd);
-    return e;
-}
+#define SETTINGS_FILE_MAX ((size_t)1 << 20)
 
 /* For config: the content of a file that a setting names. */
 static enum err read_named_file(void *arg, struct arena *a, str path, str *ret,
@@ -43,8 +20,8 @@ static enum err read_named_file(void *arg, struct arena *a, str path, str *ret,
 {
     (void)arg;
     struct buf content;
-    buf_init(&content, SETTINGS_FILE_BYTES);
-    enum err e = read_file(path.p, &content, info); // config's strings end in a zero byte
+    enum err e = files_read(path.p, SETTINGS_FILE_MAX, &content,
+                            info); // config's strings end in a zero byte
     if (e == ERR_OK)
         *ret = arena_copy(a, buf_str(&content));
     crypto_wipe(content.p, content.len);
@@ -61,8 +38,7 @@ static void warn_kept(void *arg, str name, const char *why)
 static enum err load_config(struct config *old, struct config **ret, struct err_info *info)
 {
     struct buf dotenv;
-    buf_init(&dotenv, SETTINGS_FILE_BYTES);
-    enum err e = read_file(".env", &dotenv, info);
+    enum err e = files_read(".env", SETTINGS_FILE_MAX, &dotenv, info);
     if (e == ERR_OK || e == ERR_NOT_FOUND) {
         struct config_sources sources = {.environ = (const char *const *)environ,
                                          .dotenv = buf_str(&dotenv),

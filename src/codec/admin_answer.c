@@ -22,12 +22,6 @@ void admin_put_time(struct buf *out, int64_t wall_ms)
     buf_append_char(out, '"');
 }
 
-static void put_time(struct buf *out, const char *name, int64_t wall_ms)
-{
-    buf_append(out, str_z(name));
-    admin_put_time(out, wall_ms);
-}
-
 /* ---- objects ---- */
 
 void admin_put_key(struct buf *out, const struct admin_key *key)

@@ -4,12 +4,6 @@
 #include "codec/admin_put.h"
 #include "codec/json.h"
 
-static void put_time(struct buf *out, const char *name, int64_t wall_ms)
-{
-    buf_append(out, str_z(name));
-    admin_put_time(out, wall_ms);
-}
-
 void admin_put_setting(struct buf *out, const struct admin_setting *s)
 {
     put_text(out, "{\"name\":", s->name);

@@ -16,12 +16,6 @@ static void put_or_null(struct buf *out, const char *name, int64_t value)
         buf_append(out, STR("null"));
 }
 
-static void put_time(struct buf *out, const char *name, int64_t wall_ms)
-{
-    buf_append(out, str_z(name));
-    admin_put_time(out, wall_ms);
-}
-
 /* A base URL, without what may be secret in it. */
 static void put_url(struct buf *out, const char *name, str url)
 {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "codec/admin_answer.h"
 #include "codec/json.h"
 
 static inline void put_text(struct buf *out, const char *name, str value)
@@ -40,6 +41,12 @@ static inline void put_number_or_null(struct buf *out, const char *name, uint64_
         put_number(out, name, value);
     else
         put_text_or_null(out, name, STR(""));
+}
+
+static inline void put_time(struct buf *out, const char *name, int64_t wall_ms)
+{
+    buf_append(out, str_z(name));
+    admin_put_time(out, wall_ms);
 }
 
 static inline void put_bool(struct buf *out, const char *name, bool value)

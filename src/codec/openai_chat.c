@@ -65,13 +65,8 @@ struct decoder {
 
 #define REFUSE(d, param, ...)                                                                      \
     openai_refuse((d)->a, (d)->fault, FAULT_BAD_REQUEST, (param), __VA_ARGS__)
-
-static enum err refuse_type(const struct decoder *d, str param, const struct json *v,
-                            const char *wanted)
-{
-    return REFUSE(d, param, "'%.*s' must be %s, not %s", STR_ARG(param), wanted,
-                  json_kind_name(json_kind(v)));
-}
+#define REFUSE_TYPE(d, param, v, wanted)                                                           \
+    openai_refuse_type((d)->a, (d)->fault, (param), (v), (wanted))
 
 /* ---- fields that become native options ---- */
 
@@ -109,7 +104,7 @@ static enum err decode_option(const struct decoder *d, const struct openai_optio
     if (json_is_null(v))
         return ERR_OK;
     if (!json_to_double(v, &number))
-        return refuse_type(d, row->name, v, "a number");
+        return REFUSE_TYPE(d, row->name, v, "a number");
     if (number < row->lowest || number > row->highest)
         return refuse_range(d, row);
     if (row->kind != OPTION_NUMBER) {
@@ -142,7 +137,7 @@ static enum err decode_stop(const struct decoder *d)
     if (json_is_null(v))
         return ERR_OK;
     if (!is_list && json_kind(v) != JSON_STRING)
-        return refuse_type(d, STR("stop"), v, "a string or an array of strings");
+        return REFUSE_TYPE(d, STR("stop"), v, "a string or an array of strings");
     str *texts = arena_new(d->a, str, is_list ? json_size(v) : 1);
     if (texts == NULL)
         return REFUSE(d, STR("stop"), "too many stop texts");
@@ -153,7 +148,7 @@ static enum err decode_stop(const struct decoder *d)
     const struct json *item = NULL;
     while (json_next(&it, NULL, &item)) {
         if (json_kind(item) != JSON_STRING)
-            return refuse_type(d, STR("stop"), item, "an array of strings");
+            return REFUSE_TYPE(d, STR("stop"), item, "an array of strings");
         if (json_str(item).len > 0)
             texts[n++] = json_str(item);
     }
@@ -173,7 +168,7 @@ static enum err decode_model(const struct decoder *d)
         return openai_refuse(d->a, d->fault, FAULT_MISSING_PARAMETER, STR("model"),
                              "'model' is missing");
     if (json_kind(v) != JSON_STRING)
-        return refuse_type(d, STR("model"), v, "a string");
+        return REFUSE_TYPE(d, STR("model"), v, "a string");
     if (model.len > OPENAI_MODEL_MAX)
         return REFUSE(d, STR("model"), "'model' is longer than %d bytes", OPENAI_MODEL_MAX);
     for (size_t i = 0; i < model.len; i++) {
@@ -189,7 +184,7 @@ static enum err decode_bool(const struct decoder *d, const struct json *v, str p
 {
     if (json_is_null(v) || json_to_bool(v, ret))
         return ERR_OK;
-    return refuse_type(d, param, v, "a boolean");
+    return REFUSE_TYPE(d, param, v, "a boolean");
 }
 
 static enum err decode_stream(const struct decoder *d)
@@ -199,7 +194,7 @@ static enum err decode_stream(const struct decoder *d)
     if (err != ERR_OK)
         return err;
     if (!json_is_null(options) && json_kind(options) != JSON_OBJECT)
-        return refuse_type(d, STR("stream_options"), options, "an object");
+        return REFUSE_TYPE(d, STR("stream_options"), options, "an object");
     return decode_bool(d, json_get(options, STR("include_usage")),
                        STR("stream_options.include_usage"), &d->req->include_usage);
 }
@@ -216,11 +211,11 @@ static enum err decode_schema(const struct decoder *d, const struct json *format
                              STR("response_format.json_schema"),
                              "'response_format.json_schema' is missing");
     if (json_kind(form) != JSON_OBJECT)
-        return refuse_type(d, STR("response_format.json_schema"), form, "an object");
+        return REFUSE_TYPE(d, STR("response_format.json_schema"), form, "an object");
     if (!json_is_null(name) && json_kind(name) != JSON_STRING)
-        return refuse_type(d, STR("response_format.json_schema.name"), name, "a string");
+        return REFUSE_TYPE(d, STR("response_format.json_schema.name"), name, "a string");
     if (json_kind(schema) != JSON_OBJECT)
-        return refuse_type(d, STR("response_format.json_schema.schema"), schema, "a JSON schema");
+        return REFUSE_TYPE(d, STR("response_format.json_schema.schema"), schema, "a JSON schema");
     d->req->format = CHAT_FORMAT_SCHEMA;
     d->req->schema = schema;
     return decode_bool(d, json_get(form, STR("strict")), STR("response_format.json_schema.strict"),
@@ -233,7 +228,7 @@ static enum err decode_format(const struct decoder *d)
     if (json_is_null(format))
         return ERR_OK;
     if (json_kind(format) != JSON_OBJECT)
-        return refuse_type(d, STR("response_format"), format, "an object");
+        return REFUSE_TYPE(d, STR("response_format"), format, "an object");
     str type = str_trim_ws(json_str(json_get(format, STR("type"))));
     if (str_ieq(type, STR("json_schema")))
         return decode_schema(d, format);
@@ -270,7 +265,7 @@ static enum err decode_logprobs(const struct decoder *d)
     if (err != ERR_OK || json_is_null(top))
         return err;
     if (json_kind(top) != JSON_NUMBER)
-        return refuse_type(d, param, top, "a number");
+        return REFUSE_TYPE(d, param, top, "a number");
     if (!json_to_i64(top, &n) || n < 0 || n > TOP_LOGPROBS_MAX)
         return REFUSE(d, param, "'top_logprobs' must be an integer between 0 and %d",
                       TOP_LOGPROBS_MAX);
@@ -287,12 +282,12 @@ static enum err decode_native(const struct decoder *d)
     const struct json *options = d->fields[FIELD_OPTIONS];
     if (!json_is_null(keep_alive)) {
         if (json_kind(keep_alive) != JSON_NUMBER && json_kind(keep_alive) != JSON_STRING)
-            return refuse_type(d, STR("keep_alive"), keep_alive, "a number or a string");
+            return REFUSE_TYPE(d, STR("keep_alive"), keep_alive, "a number or a string");
         d->req->keep_alive = keep_alive;
     }
     if (!json_is_null(options)) {
         if (json_kind(options) != JSON_OBJECT)
-            return refuse_type(d, STR("options"), options, "an object");
+            return REFUSE_TYPE(d, STR("options"), options, "an object");
         d->req->extra_options = options;
     }
     return ERR_OK;
@@ -310,7 +305,7 @@ static enum err decode_unsupported(const struct decoder *d)
         return openai_refuse(d->a, d->fault, FAULT_UNSUPPORTED, STR("n"),
                              "'n' above 1 is not supported: send the request again instead");
     if (!json_is_null(bias) && json_kind(bias) != JSON_OBJECT)
-        return refuse_type(d, STR("logit_bias"), bias, "an object");
+        return REFUSE_TYPE(d, STR("logit_bias"), bias, "an object");
     if (json_size(bias) > 0)
         return openai_refuse(d->a, d->fault, FAULT_UNSUPPORTED, STR("logit_bias"),
                              "'logit_bias' is not supported");

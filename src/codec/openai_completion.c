@@ -12,13 +12,8 @@ struct decoder {
 };
 
 #define REFUSE(d, kind, param, ...) openai_refuse((d)->a, (d)->fault, (kind), (param), __VA_ARGS__)
-
-static enum err refuse_type(const struct decoder *d, str param, const struct json *v,
-                            const char *wanted)
-{
-    return REFUSE(d, FAULT_BAD_REQUEST, param, "'%.*s' must be %s, not %s", STR_ARG(param), wanted,
-                  json_kind_name(json_kind(v)));
-}
+#define REFUSE_TYPE(d, param, v, wanted)                                                           \
+    openai_refuse_type((d)->a, (d)->fault, (param), (v), (wanted))
 
 /* A list of one text is that text; more would be more choices, numbers are tokens. */
 static enum err decode_prompt_list(const struct decoder *d, const struct json *list)
@@ -31,7 +26,7 @@ static enum err decode_prompt_list(const struct decoder *d, const struct json *l
         return REFUSE(d, FAULT_UNSUPPORTED, STR("prompt"),
                       "'prompt' as token ids is not supported: send text");
     if (json_kind(item) != JSON_STRING)
-        return refuse_type(d, STR("prompt[0]"), item, "a string");
+        return REFUSE_TYPE(d, STR("prompt[0]"), item, "a string");
     if (json_size(list) > 1)
         return REFUSE(d, FAULT_UNSUPPORTED, STR("prompt"),
                       "'prompt' with more than one text is not supported: send a request for each");
@@ -47,7 +42,7 @@ static enum err decode_prompt(const struct decoder *d)
     if (json_kind(v) == JSON_ARRAY)
         return decode_prompt_list(d, v);
     if (json_kind(v) != JSON_STRING)
-        return refuse_type(d, STR("prompt"), v, "a string");
+        return REFUSE_TYPE(d, STR("prompt"), v, "a string");
     d->req->prompt = json_str(v);
     return ERR_OK;
 }
@@ -56,7 +51,7 @@ static enum err decode_suffix(const struct decoder *d)
 {
     const struct json *v = json_get(d->body, STR("suffix"));
     if (!json_is_null(v) && json_kind(v) != JSON_STRING)
-        return refuse_type(d, STR("suffix"), v, "a string");
+        return REFUSE_TYPE(d, STR("suffix"), v, "a string");
     d->req->suffix = json_str(v);
     return ERR_OK;
 }
@@ -65,7 +60,7 @@ static enum err decode_raw(const struct decoder *d)
 {
     const struct json *v = json_get(d->body, STR("raw"));
     if (!json_is_null(v) && !json_to_bool(v, &d->req->raw))
-        return refuse_type(d, STR("raw"), v, "a boolean");
+        return REFUSE_TYPE(d, STR("raw"), v, "a boolean");
     return ERR_OK;
 }
 
@@ -75,7 +70,7 @@ static enum err decode_logprobs(const struct decoder *d)
     if (json_is_null(v))
         return ERR_OK;
     if (json_kind(v) != JSON_NUMBER)
-        return refuse_type(d, STR("logprobs"), v, "an integer");
+        return REFUSE_TYPE(d, STR("logprobs"), v, "an integer");
     if (!json_to_i64(v, &d->req->common.top_logprobs) || d->req->common.top_logprobs < 0 ||
         d->req->common.top_logprobs > TOP_LOGPROBS_MAX)
         return REFUSE(d, FAULT_BAD_REQUEST, STR("logprobs"),
@@ -92,7 +87,7 @@ static enum err decode_unsupported(const struct decoder *d)
     bool wants_echo = false;
     int64_t candidates = 1;
     if (!json_is_null(echo) && !json_to_bool(echo, &wants_echo))
-        return refuse_type(d, STR("echo"), echo, "a boolean");
+        return REFUSE_TYPE(d, STR("echo"), echo, "a boolean");
     if (wants_echo)
         return REFUSE(d, FAULT_UNSUPPORTED, STR("echo"), "'echo' is not supported");
     if (!json_is_null(best_of) && (!json_to_i64(best_of, &candidates) || candidates < 1))

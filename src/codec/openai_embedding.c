@@ -10,13 +10,8 @@ struct decoder {
 };
 
 #define REFUSE(d, kind, param, ...) openai_refuse((d)->a, (d)->fault, (kind), (param), __VA_ARGS__)
-
-static enum err refuse_type(const struct decoder *d, str param, const struct json *v,
-                            const char *wanted)
-{
-    return REFUSE(d, FAULT_BAD_REQUEST, param, "'%.*s' must be %s, not %s", STR_ARG(param), wanted,
-                  json_kind_name(json_kind(v)));
-}
+#define REFUSE_TYPE(d, param, v, wanted)                                                           \
+    openai_refuse_type((d)->a, (d)->fault, (param), (v), (wanted))
 
 static enum err check_inputs(const struct decoder *d, const struct json *list)
 {
@@ -29,7 +24,7 @@ static enum err check_inputs(const struct decoder *d, const struct json *list)
                           "'input' as token ids is not supported: send text "
                           "(LangChain: OpenAIEmbeddings with check_embedding_ctx_length=False)");
         if (kind != JSON_STRING)
-            return refuse_type(d, arena_printf(d->a, "input[%zu]", i), item, "a string");
+            return REFUSE_TYPE(d, arena_printf(d->a, "input[%zu]", i), item, "a string");
     }
     return ERR_OK;
 }
@@ -40,7 +35,7 @@ static enum err decode_input(const struct decoder *d)
     if (json_is_null(v))
         return REFUSE(d, FAULT_MISSING_PARAMETER, STR("input"), "'input' is missing");
     if (json_kind(v) != JSON_STRING && json_kind(v) != JSON_ARRAY)
-        return refuse_type(d, STR("input"), v, "a string or an array of strings");
+        return REFUSE_TYPE(d, STR("input"), v, "a string or an array of strings");
     if (json_kind(v) == JSON_ARRAY && json_size(v) == 0)
         return REFUSE(d, FAULT_BAD_REQUEST, STR("input"), "'input' is an empty array");
     d->req->input = v;
@@ -53,7 +48,7 @@ static enum err decode_encoding(const struct decoder *d)
     const struct json *v = json_get(d->body, STR("encoding_format"));
     str name = json_str(v);
     if (!json_is_null(v) && json_kind(v) != JSON_STRING)
-        return refuse_type(d, STR("encoding_format"), v, "a string");
+        return REFUSE_TYPE(d, STR("encoding_format"), v, "a string");
     d->req->wish.base64 = str_ieq(name, STR("base64"));
     if (name.len > 0 && !d->req->wish.base64 && !str_ieq(name, STR("float")))
         return REFUSE(d, FAULT_BAD_REQUEST, STR("encoding_format"),
@@ -66,7 +61,7 @@ static enum err decode_dimensions(const struct decoder *d)
     const struct json *v = json_get(d->body, STR("dimensions"));
     int64_t *ret = &d->req->dimensions;
     if (!json_is_null(v) && json_kind(v) != JSON_NUMBER)
-        return refuse_type(d, STR("dimensions"), v, "an integer");
+        return REFUSE_TYPE(d, STR("dimensions"), v, "an integer");
     if (!json_is_null(v) && (!json_to_i64(v, ret) || *ret < 1 || *ret > INT32_MAX))
         return REFUSE(d, FAULT_BAD_REQUEST, STR("dimensions"),
                       "'dimensions' must be a positive 32-bit integer");
@@ -81,17 +76,17 @@ static enum err decode_native(const struct decoder *d)
     const struct json *options = json_get(d->body, STR("options"));
     if (!json_is_null(truncate)) {
         if (json_kind(truncate) != JSON_BOOL)
-            return refuse_type(d, STR("truncate"), truncate, "a boolean");
+            return REFUSE_TYPE(d, STR("truncate"), truncate, "a boolean");
         d->req->truncate = truncate;
     }
     if (!json_is_null(keep_alive)) {
         if (json_kind(keep_alive) != JSON_NUMBER && json_kind(keep_alive) != JSON_STRING)
-            return refuse_type(d, STR("keep_alive"), keep_alive, "a number or a string");
+            return REFUSE_TYPE(d, STR("keep_alive"), keep_alive, "a number or a string");
         d->req->keep_alive = keep_alive;
     }
     if (!json_is_null(options)) {
         if (json_kind(options) != JSON_OBJECT)
-            return refuse_type(d, STR("options"), options, "an object");
+            return REFUSE_TYPE(d, STR("options"), options, "an object");
         d->req->options = options;
     }
     return ERR_OK;

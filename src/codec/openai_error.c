@@ -88,6 +88,13 @@ enum err openai_refuse(struct arena *a, struct openai_fault *fault, enum openai_
     return ERR_SYNTAX;
 }
 
+enum err openai_refuse_type(struct arena *a, struct openai_fault *fault, str param,
+                            const struct json *v, const char *wanted)
+{
+    return openai_refuse(a, fault, FAULT_BAD_REQUEST, param, "'%.*s' must be %s, not %s",
+                         STR_ARG(param), wanted, json_kind_name(json_kind(v)));
+}
+
 /* The next character of `s`, cleaned: what stands for it goes to `*ret`; returns its length. */
 static size_t clean_char(str s, str *ret)
 {

@@ -17,6 +17,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+struct json;
+
 // clang-format off
 //    name                      status  type                     code ("" is null)
 #define OPENAI_FAULT_LIST(X) \
@@ -73,6 +75,10 @@ struct openai_fault openai_fault(enum openai_fault_kind kind, str param, str mes
  */
 enum err openai_refuse(struct arena *a, struct openai_fault *fault, enum openai_fault_kind kind,
                        str param, const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+/* The same for a value of the wrong kind: `wanted` is "a string". */
+enum err openai_refuse_type(struct arena *a, struct openai_fault *fault, str param,
+                            const struct json *v, const char *wanted);
 
 /*
  * Appends {"error":{…}}. The message is one line of valid UTF-8, at most OPENAI_MESSAGE_MAX

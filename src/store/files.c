@@ -12,6 +12,8 @@
 #include "base/crypto.h"
 #include "base/xalloc.h"
 
+#define READ_BYTES ((size_t)64 << 10)
+
 /* The folder that `path` is in; to be freed. */
 static char *folder_of(const char *path)
 {
@@ -77,6 +79,31 @@ enum err files_make_folder(const char *path, struct err_info *info)
         return err_set(info, ERR_SYSTEM, "'%s' is not a folder: move it away, or set DATA_DIR",
                        path);
     return check_rights(path, R_OK | W_OK | X_OK, info);
+}
+
+enum err files_read(const char *path, size_t max_bytes, struct buf *ret, struct err_info *info)
+{
+    buf_init(ret, max_bytes + 1); // so that one byte too many is seen
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(info, errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM, "cannot open '%s': %s",
+                       path, strerrordesc_np(errno));
+    enum err e = ERR_OK;
+    ssize_t n = 1;
+    while (e == ERR_OK && n > 0) {
+        size_t room = ret->max - ret->len < READ_BYTES ? ret->max - ret->len : READ_BYTES;
+        if (room == 0 || !buf_reserve(ret, room)) {
+            e = err_set(info, ERR_TOO_LARGE, "'%s' is larger than %zu bytes", path, max_bytes);
+            break;
+        }
+        n = read(fd, ret->p + ret->len, room);
+        if (n < 0)
+            e = err_set(info, ERR_SYSTEM, "cannot read '%s': %s", path, strerrordesc_np(errno));
+        else
+            ret->len += (size_t)n;
+    }
+    close(fd);
+    return e;
 }
 
 static enum err write_all(int fd, const char *path, str content, struct err_info *info)

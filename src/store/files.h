@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -18,6 +19,16 @@ enum err files_fail(const char *what, const char *path, struct err_info *info);
 /* Makes the folder `path` (0700) if it is not there; one that is must let us read and write.
  * ERR_SYSTEM. */
 MUST_CHECK enum err files_make_folder(const char *path, struct err_info *info);
+
+/*
+ * Reads a file whole into a new buffer, which the caller releases, after a failure too.
+ *
+ * ERR_NOT_FOUND  there is none
+ * ERR_TOO_LARGE  it has more than `max_bytes`
+ * ERR_SYSTEM
+ */
+MUST_CHECK enum err files_read(const char *path, size_t max_bytes, struct buf *ret,
+                               struct err_info *info);
 
 /*
  * Makes `path`, mode 0600, with `content`: written to a temporary file beside it, synced, renamed.

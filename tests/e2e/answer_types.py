@@ -1,4 +1,4 @@
-"""Every answer is held against the types of the official package: R55.
+"""Every answer is held against the types of the official package.
 
 The package reads leniently: unknown fields are kept, wrong types pass. Here nothing does, but for
 the two fields of ours that docs/compatibility.md names. What its types cannot say, that a field

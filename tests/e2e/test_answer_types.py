@@ -1,4 +1,4 @@
-"""R55: answers are what the official packages' types say, no field missing and none too many.
+"""Answers are what the official packages' types say, no field missing and none too many.
 
 The Python package's types are asked for every answer of the suite (answer_types.py). Those of the
 Node package also say which fields have to be present: the golden answers, and what other routes

@@ -1,4 +1,4 @@
-"""Streams: R1 to R5, R9, R10, R12 to R16. What check_stream() checks holds in all of them."""
+"""Streams of chats. What check_stream() checks holds in all of them."""
 
 import json
 import time
@@ -20,7 +20,7 @@ def streamed(server, upstream, lines, **more):
     return check_stream(stream(server, **more), usage="stream_options" in more)
 
 
-def test_r01_stream_is_an_event_stream(server, upstream):
+def test_stream_is_an_event_stream(server, upstream):
     """Status 200, text/event-stream, one data line and a blank line for each event."""
     upstream.script(answers.replay("chat-stream"))
     response = stream(server)
@@ -32,7 +32,7 @@ def test_r01_stream_is_an_event_stream(server, upstream):
     assert sse.text == "".join(obj["message"]["content"] for obj in native)
 
 
-def test_r01_error_event_has_its_blank_line(server, upstream):
+def test_error_event_has_its_blank_line(server, upstream):
     """The error event is a data line and a blank line like any other."""
     upstream.script(answers.replay("chat-stream-runner-killed"))
     body = stream(server).body.decode()
@@ -41,7 +41,7 @@ def test_r01_error_event_has_its_blank_line(server, upstream):
     assert events[-3].startswith('data: {"error":') and "\n" not in events[-3]
 
 
-def test_r02_chunks_share_id_created_and_model(server, upstream):
+def test_chunks_share_id_created_and_model(server, upstream):
     """One id, one integer created, one model in a stream; created is now."""
     before = int(time.time())
     sse = streamed(server, upstream, words("a", "b", "c"))
@@ -52,7 +52,7 @@ def test_r02_chunks_share_id_created_and_model(server, upstream):
     assert chunks[0]["id"].startswith("chatcmpl-")
 
 
-def test_r02_ids_are_unique_across_requests(server, upstream):
+def test_ids_are_unique_across_requests(server, upstream):
     """Sixty answers have sixty ids; Ollama's own has 999 in all."""
     found = set()
     for i in range(60):
@@ -62,7 +62,7 @@ def test_r02_ids_are_unique_across_requests(server, upstream):
     assert all(len(name) >= 24 for name in found)
 
 
-def test_r03_every_chunk_has_choices(server, upstream):
+def test_every_chunk_has_choices(server, upstream):
     """Arrays of choices with index, delta and finish_reason; empty beside usage."""
     sse = streamed(server, upstream, words("a", "b"), stream_options={"include_usage": True})
     for obj in sse.chunks[:-1]:
@@ -83,14 +83,14 @@ ROLE_CASES = {
 
 
 @pytest.mark.parametrize("why", ROLE_CASES)
-def test_r04_role_is_in_the_first_delta_alone(server, upstream, why):
+def test_role_is_in_the_first_delta_alone(server, upstream, why):
     """delta.role once, in the first chunk, with content "" (checked by check_stream too)."""
     sse = streamed(server, upstream, ROLE_CASES[why])
     assert sse.deltas[0]["role"] == "assistant"
     assert sum("role" in delta for delta in sse.deltas) == 1
 
 
-def test_r04_role_follows_the_keep_alive_of_a_late_stream(start_server, upstream):
+def test_role_follows_the_keep_alive_of_a_late_stream(start_server, upstream):
     """Where keep-alives came first, the first chunk still carries the role."""
     server = start_server(upstream, STREAM_START_TIMEOUT=200)
     upstream.script(steps(answers.NDJSON_HEAD, 0.6, *map(chunk, words("a")), b"0\r\n\r\n"))
@@ -106,7 +106,7 @@ FINISH_CASES = [
 
 
 @pytest.mark.parametrize("native, expected", FINISH_CASES)
-def test_r05_one_finish_reason_at_the_end(server, upstream, native, expected):
+def test_one_finish_reason_at_the_end(server, upstream, native, expected):
     """Exactly one finish_reason of the known four, whatever Ollama calls it."""
     last = done_line(reason=native) if native is not None else line("", done=True)
     sse = streamed(server, upstream, [line("a"), last])
@@ -114,7 +114,7 @@ def test_r05_one_finish_reason_at_the_end(server, upstream, native, expected):
 
 
 @pytest.mark.parametrize("native, expected", FINISH_CASES)
-def test_r05_whole_answers_have_the_same_finish_reasons(server, upstream, native, expected):
+def test_whole_answers_have_the_same_finish_reasons(server, upstream, native, expected):
     """The same mapping without streaming; never null."""
     obj = answers.chat_object("a")
     obj.pop("done_reason")
@@ -143,7 +143,7 @@ BROKEN_ENDS = {
 
 
 @pytest.mark.parametrize("why", BROKEN_ENDS)
-def test_r09_broken_stream_ends_with_an_error_event(server, upstream, why):
+def test_broken_stream_ends_with_an_error_event(server, upstream, why):
     """Error event, [DONE], clean end of the body, and no finish reason."""
     upstream.script(BROKEN_ENDS[why])
     with raw.Client(server.port) as client:
@@ -154,7 +154,7 @@ def test_r09_broken_stream_ends_with_an_error_event(server, upstream, why):
         check_stream(client.read_response())
 
 
-def test_r09_stall_in_mid_stream_ends_with_a_timeout_error(start_server, upstream):
+def test_stall_in_mid_stream_ends_with_a_timeout_error(start_server, upstream):
     """Silence for STREAM_IDLE_TIMEOUT is a broken stream: upstream_timeout."""
     server = start_server(upstream, STREAM_IDLE_TIMEOUT=300)
     upstream.script(steps(answers.NDJSON_HEAD, chunk(line("a")), HANG))
@@ -166,7 +166,7 @@ def test_r09_stall_in_mid_stream_ends_with_a_timeout_error(start_server, upstrea
     upstream.wait_for(lambda: conn.closed_at, what="the stalled connection to be closed")
 
 
-def test_r10_error_event_shape(server, upstream):
+def test_error_event_shape(server, upstream):
     """{"error":{message,type,param,code}} alone in its event, with the text of the upstream."""
     upstream.script(chat_stream([line("a"), b'{"error":"the sky fell"}\n']))
     sse = check_stream(stream(server), expect_error=True)
@@ -176,7 +176,7 @@ def test_r10_error_event_shape(server, upstream):
     assert sse.errors[0]["param"] is None
 
 
-def test_r12_no_error_key_without_an_error(server, upstream):
+def test_no_error_key_without_an_error(server, upstream):
     """Chunks and whole answers do not have the key "error", not even null."""
     upstream.script(chat_stream(words("a")), answers.chat_json(error=None),
                     chat_stream([line("a", error=None), done_line(error="")]))
@@ -185,7 +185,7 @@ def test_r12_no_error_key_without_an_error(server, upstream):
     assert b'"error"' not in stream(server).body
 
 
-def test_r13_keep_alives_are_comments_with_a_single_newline(start_server, upstream):
+def test_keep_alives_are_comments_with_a_single_newline(start_server, upstream):
     """": keep-alive" and one newline; then the stream goes on as usual."""
     server = start_server(upstream, STREAM_START_TIMEOUT=200)
     upstream.script(steps(0.7, answers.NDJSON_HEAD, *map(chunk, words("a")), b"0\r\n\r\n"))
@@ -195,7 +195,7 @@ def test_r13_keep_alives_are_comments_with_a_single_newline(start_server, upstre
     assert response.body.startswith(b": keep-alive\ndata: {")
 
 
-def test_r14_no_event_lines(server, upstream):
+def test_no_event_lines(server, upstream):
     """Neither a good nor a broken stream has event:, id: or retry: lines."""
     upstream.script(chat_stream(words("a")), chat_stream([line("a"), b'{"error":"x"}\n']))
     for _ in range(2):
@@ -203,7 +203,7 @@ def test_r14_no_event_lines(server, upstream):
             assert text == "" or text.startswith("data: "), text
 
 
-def test_r15_body_ends_at_once_after_done(server, upstream):
+def test_body_ends_at_once_after_done(server, upstream):
     """The last chunk follows [DONE] immediately, and the connection serves the next request."""
     upstream.script(chat_stream(words("a")), chat_stream([line("a"), b'{"error":"x"}\n']),
                     chat_stream(words("b")))
@@ -217,7 +217,7 @@ def test_r15_body_ends_at_once_after_done(server, upstream):
             assert client.is_open()
 
 
-def test_r15_body_ends_although_the_upstream_keeps_its_side_open(server, upstream):
+def test_body_ends_although_the_upstream_keeps_its_side_open(server, upstream):
     """A done line ends our stream even if the upstream never ends its chunks."""
     upstream.script(chat_stream(words("a"), end=HANG))
     started = time.monotonic()
@@ -225,7 +225,7 @@ def test_r15_body_ends_although_the_upstream_keeps_its_side_open(server, upstrea
     assert time.monotonic() - started < 5
 
 
-def test_r16_usage_only_if_asked(server, upstream):
+def test_usage_only_if_asked(server, upstream):
     """Once, after finish_reason, with choices []; or not at all."""
     sse = streamed(server, upstream, words("a"), stream_options={"include_usage": True})
     assert sse.chunks[-2]["choices"][0]["finish_reason"] == "stop"
@@ -237,14 +237,14 @@ def test_r16_usage_only_if_asked(server, upstream):
 @pytest.mark.parametrize("options", [
     {}, {"stream_options": None}, {"stream_options": {}},
     {"stream_options": {"include_usage": False}}, {"stream_options": {"include_usage": None}}])
-def test_r16_no_usage_unasked(server, upstream, options):
+def test_no_usage_unasked(server, upstream, options):
     """No chunk without choices and no usage unless include_usage is true."""
     upstream.script(chat_stream(words("a")))
     sse = check_stream(stream(server, **options))
     assert sse.usage == []
 
 
-def test_r16_usage_is_zero_when_ollama_counts_nothing(server, upstream):
+def test_usage_is_zero_when_ollama_counts_nothing(server, upstream):
     """Absent counts are zeros, as integers."""
     upstream.script(chat_stream([line("a"), line("", done=True, done_reason="stop")]))
     sse = check_stream(stream(server, stream_options={"include_usage": True}), usage=True)

@@ -1,4 +1,4 @@
-"""POST /v1/completions: R12, R16, R32, R44, R56, and the official Python SDK."""
+"""POST /v1/completions, by raw requests and the official Python SDK."""
 
 import json
 
@@ -127,7 +127,7 @@ def test_sdk_create(client, strict, upstream, name, streamed):
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_sdk_logprobs(client, strict, upstream, streamed):
-    """R56: the legacy lists, their offsets in characters, the chosen token among the best."""
+    """The legacy lists, their offsets in characters, the chosen token among the best."""
     def entry(token, logprob, *top):
         one = {"token": token, "logprob": logprob, "bytes": list(token.encode())}
         return {**one, "top_logprobs": [{"token": t, "logprob": p, "bytes": list(t.encode())}
@@ -167,8 +167,8 @@ def test_sdk_broken_stream_raises(client, upstream):
 
 @pytest.mark.parametrize("name", [name for name, streamed in GOOD if streamed])
 @pytest.mark.parametrize("usage", [False, True])
-def test_r44_streams(server, upstream, name, usage):
-    """Object, ids, one finish reason, [DONE], and usage where it was asked for (R16)."""
+def test_streams(server, upstream, name, usage):
+    """Object, ids, one finish reason, [DONE], and usage where it was asked for."""
     upstream.route(NATIVE, answers.replay(name))
     options = {"stream_options": {"include_usage": True}} if usage else {}
     sse = check_stream(exchange(server, build("POST", COMPLETIONS, {
@@ -312,7 +312,7 @@ BAD_FIELDS = [
 
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in BAD_FIELDS
                                          for value in values])
-def test_r34_bad_fields(server, upstream, name, value):
+def test_bad_fields(server, upstream, name, value):
     """400 that names the field; the upstream is not asked."""
     response = ask(server, **{name: value})
     assert response.status == 400, response
@@ -322,7 +322,7 @@ def test_r34_bad_fields(server, upstream, name, value):
 
 
 @pytest.mark.parametrize("name", ["prompt", "n", "best_of", "echo", "logit_bias"])
-def test_r32_what_is_not_supported_says_so(server, name):
+def test_what_is_not_supported_says_so(server, name):
     """unsupported_parameter, naming it."""
     value = {"prompt": [1, 2], "echo": True, "logit_bias": {"1": 1}}.get(name, 2)
     error = ask(server, **{name: value}).error
@@ -334,7 +334,7 @@ def test_r32_what_is_not_supported_says_so(server, name):
     {"suffix": "", "stop": "", "n": 1, "best_of": 1, "echo": False, "logit_bias": {},
      "max_tokens": 0, "user": "u", "service_tier": {"x": []}}])
 def test_neutral_values_change_nothing(server, upstream, fields):
-    """Null is absent; what asks for nothing is taken; unknown fields are ignored (R21)."""
+    """Null is absent; what asks for nothing is taken; unknown fields are ignored."""
     upstream.route(NATIVE, whole())
     assert ask(server, **fields).status == 200
     assert natives(upstream) == [{"model": "plain", "prompt": "Hi", "stream": False}]
@@ -355,7 +355,7 @@ def test_default_num_ctx(start_server, upstream):
 
 
 def test_think_is_left_out_for_a_model_that_cannot(pair):
-    """R29: as in chat, the request goes on without it instead of failing."""
+    """As in chat, the request goes on without it instead of failing."""
     server, upstream = pair
 
     def generate(conn, request):

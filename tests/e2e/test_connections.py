@@ -1,4 +1,4 @@
-"""Connections of callers and to the upstream: R45, R46, pipelining, Expect, keep-alive."""
+"""Connections of callers and to the upstream: bodies, pipelining, Expect, keep-alive."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from raw import CHAT, build, chat_body
 from stream_rules import check_stream
 
 
-def test_r46_sequential_requests_share_a_connection(server, upstream):
+def test_sequential_requests_share_a_connection(server, upstream):
     """Chats, streams and errors one after the other over one connection."""
     with raw.Client(server.port) as client:
         for i in range(12):
@@ -26,7 +26,7 @@ def test_r46_sequential_requests_share_a_connection(server, upstream):
     assert len(upstream.chats()) == 6
 
 
-def test_r46_parallel_connections(server, upstream):
+def test_parallel_connections(server, upstream):
     """Forty callers at once, each with its own answer."""
     def echo(conn, request):
         model = json.loads(request.body)["model"]
@@ -44,7 +44,7 @@ def test_r46_parallel_connections(server, upstream):
     assert got == {f"m{i}": f"m{i}" for i in range(40)}
 
 
-def test_r46_no_reset_after_an_error_body(server):
+def test_no_reset_after_an_error_body(server):
     """The connection of an answered error goes on, or ends by FIN after the whole body."""
     with raw.Client(server.port) as client:
         client.send(build("POST", CHAT, b"x" * 100_000))
@@ -52,7 +52,7 @@ def test_r46_no_reset_after_an_error_body(server):
         assert client.is_open() or client.eof == "fin"
 
 
-def test_r46_connection_close_is_honoured(server):
+def test_connection_close_is_honoured(server):
     """Connection: close is answered with the same and an end."""
     with raw.Client(server.port) as client:
         client.send(build("GET", "/health", headers={"Connection": "close"}))
@@ -61,7 +61,7 @@ def test_r46_connection_close_is_honoured(server):
         assert client.ends_within(5) and client.eof == "fin"
 
 
-def test_r46_http10_callers_are_served(server, upstream):
+def test_http10_callers_are_served(server, upstream):
     """HTTP/1.0: no chunks, an end at the end; keep-alive only if asked for."""
     with raw.Client(server.port) as client:
         client.send(build("POST", CHAT, chat_body(True), version="HTTP/1.0"))
@@ -72,7 +72,7 @@ def test_r46_http10_callers_are_served(server, upstream):
         check_stream(response)
 
 
-def test_r46_upstream_connections_are_reused(pair):
+def test_upstream_connections_are_reused(pair):
     """Requests one after the other go over one upstream connection."""
     server, upstream = pair
     with raw.Client(server.port) as client:
@@ -94,7 +94,7 @@ def chunked(body, sizes):
 
 
 @pytest.mark.parametrize("how", ["content-length", "chunked"])
-def test_r45_bodies_of_many_mebibytes(server, upstream, how):
+def test_bodies_of_many_mebibytes(server, upstream, how):
     """24 MiB of text arrive at the upstream whole."""
     text = "0123456789abcdef" * (24 * 65536)
     body = json.dumps({**chat_body(), "messages": [{"role": "user", "content": text}]}).encode()
@@ -106,7 +106,7 @@ def test_r45_bodies_of_many_mebibytes(server, upstream, how):
 
 
 @pytest.mark.parametrize("sizes", [[1], [2, 3, 5], [1000], [10**6]])
-def test_r45_chunked_bodies(server, upstream, sizes):
+def test_chunked_bodies(server, upstream, sizes):
     """Chunks of any size, also byte by byte."""
     with raw.Client(server.port) as client:
         client.send(chunked(json.dumps(chat_body()).encode(), sizes))
@@ -114,7 +114,7 @@ def test_r45_chunked_bodies(server, upstream, sizes):
     assert json.loads(upstream.chats()[0].body)["messages"][0]["content"] == "Hi"
 
 
-def test_r45_requests_in_single_bytes(server, upstream):
+def test_requests_in_single_bytes(server, upstream):
     """However the bytes of a request are cut into writes."""
     with raw.Client(server.port) as client:
         for byte in raw.chat_request():
@@ -129,7 +129,7 @@ def head_of(data):
     return data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
 
-def test_r45_expect_continue(server, upstream):
+def test_expect_continue(server, upstream):
     """100 comes before the body, the answer after it; the body alone is enough too."""
     data = raw.chat_request(headers=EXPECT)
     with raw.Client(server.port) as client:
@@ -143,7 +143,7 @@ def test_r45_expect_continue(server, upstream):
         assert client.is_open()
 
 
-def test_r45_expect_is_refused_before_the_body(start_server, upstream):
+def test_expect_is_refused_before_the_body(start_server, upstream):
     """401 and 413 come instead of 100: token and size are checked first."""
     server = start_server(upstream, API_TOKEN="tok", BODY_LIMIT=4096)
     ok = {"Authorization": "Bearer tok"}
@@ -154,14 +154,14 @@ def test_r45_expect_is_refused_before_the_body(start_server, upstream):
             assert (response.status, response.interim) == (status, [])
 
 
-def test_r45_other_expectations_fail(server):
+def test_other_expectations_fail(server):
     """417 for what we do not know."""
     response = raw.exchange(server, raw.chat_request(headers={"Expect": "200-maybe"}))
     assert response.status == 417
     assert response.error["type"] == "invalid_request_error"
 
 
-def test_r45_accept_encoding_is_ignored_for_streams(server):
+def test_accept_encoding_is_ignored_for_streams(server):
     """No compression, whatever the caller would take."""
     response = raw.chat(server, stream=True, headers={"Accept-Encoding": "gzip, deflate, br, zstd"})
     assert response.header("Content-Encoding") is None

@@ -1,4 +1,4 @@
-"""R23: what browsers are told, and which origins may use the API."""
+"""What browsers are told, and which origins may use the API."""
 
 import pytest
 
@@ -29,7 +29,7 @@ PATHS = [CHAT, "/chat/completions", "/v1/models", "/v1/nope", "/v1",
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_r23_preflight_on_every_path_without_a_token(token_server, path):
+def test_preflight_on_every_path_without_a_token(token_server, path):
     """204 with the whole list, on known and unknown paths."""
     response = preflight(token_server, path, WEB, STAINLESS + ",authorization,content-type")
     assert response.status == 204 and response.body == b""
@@ -45,7 +45,7 @@ def test_r23_preflight_on_every_path_without_a_token(token_server, path):
     assert response.header("Access-Control-Allow-Credentials") is None
 
 
-def test_r23_preflight_without_asked_headers_names_them(token_server):
+def test_preflight_without_asked_headers_names_them(token_server):
     """Without a list to echo, the known list is sent: Authorization is never covered by *."""
     response = exchange(token_server, build("OPTIONS", CHAT, None, {
         "Origin": WEB, "Access-Control-Request-Method": "POST"}), "OPTIONS")
@@ -55,7 +55,7 @@ def test_r23_preflight_without_asked_headers_names_them(token_server):
         assert name in allowed
 
 
-def test_r23_private_network(token_server):
+def test_private_network(token_server):
     """Access-Control-Request-Private-Network is answered for allowed origins."""
     response = preflight(token_server, CHAT, WEB,
                          **{"Access-Control-Request-Private-Network": "true"})
@@ -75,7 +75,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("why, method, path, body, headers, status", ANSWERS,
                          ids=[row[0] for row in ANSWERS])
-def test_r23_actual_answers_carry_cors_headers(token_server, why, method, path, body, headers,
+def test_actual_answers_carry_cors_headers(token_server, why, method, path, body, headers,
                                                status):
     """Errors and streams too, or the page sees only "Failed to fetch"."""
     response = exchange(token_server, build(method, path, body, {**headers, "Origin": WEB}))
@@ -87,7 +87,7 @@ def test_r23_actual_answers_carry_cors_headers(token_server, why, method, path, 
     assert "origin" in (response.header("Vary") or "").lower()
 
 
-def test_r23_upstream_errors_carry_them_too(token_server, upstream):
+def test_upstream_errors_carry_them_too(token_server, upstream):
     """A 404 of the upstream is an answer like any other."""
     import answers
     upstream.script(answers.error(404, "model 'x' not found"))
@@ -109,7 +109,7 @@ AUTO_WITHOUT_TOKEN = [
 
 
 @pytest.mark.parametrize("origin, allowed", AUTO_WITHOUT_TOKEN)
-def test_r23_auto_without_a_token(server, upstream, origin, allowed):
+def test_auto_without_a_token(server, upstream, origin, allowed):
     """Only loopback and non-http origins: a page on the web must not use somebody's keys."""
     for response in (preflight(server, CHAT, origin),
                      exchange(server, raw.chat_request(headers={"Origin": origin}))):
@@ -139,7 +139,7 @@ LISTED = [
 
 
 @pytest.mark.parametrize("setting", sorted({row[0] for row in LISTED}))
-def test_r23_listed_origins(start_server, upstream, setting):
+def test_listed_origins(start_server, upstream, setting):
     """CORS_ORIGINS replaces the rule; * stands for a part of a name."""
     server = start_server(upstream, CORS_ORIGINS=setting)
     for given, origin, allowed in LISTED:
@@ -147,7 +147,7 @@ def test_r23_listed_origins(start_server, upstream, setting):
             assert preflight(server, CHAT, origin).status == (204 if allowed else 403), origin
 
 
-def test_r23_own_origin_with_a_valid_token_passes(start_server, upstream):
+def test_own_origin_with_a_valid_token_passes(start_server, upstream):
     """The origin that equals our own scheme and Host, with a valid bearer."""
     server = start_server(upstream, API_TOKEN="tok", CORS_ORIGINS="https://a.example.com")
     own = f"http://proxy.example.com:{server.port}"
@@ -158,6 +158,6 @@ def test_r23_own_origin_with_a_valid_token_passes(start_server, upstream):
         assert exchange(server, data).status in statuses
 
 
-def test_r23_no_origin_no_cors_headers_needed(server):
+def test_no_origin_no_cors_headers_needed(server):
     """Programs that are no browsers send no Origin and are served."""
     assert raw.chat(server).status == 200

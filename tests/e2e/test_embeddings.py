@@ -1,4 +1,4 @@
-"""POST /v1/embeddings: R17, R33, and the official SDKs, whose default is base64."""
+"""POST /v1/embeddings, by raw requests and the official SDKs, whose default is base64."""
 
 import base64
 import json
@@ -109,7 +109,7 @@ def test_sdk_token_ids(client, upstream):
 # ---- answers ----
 
 
-def test_r17_shape(server, upstream):
+def test_shape(server, upstream):
     """Every required field and no other."""
     upstream.route(NATIVE, answers.replay("embed-batch"))
     obj = ask(server, input=["a", "b", "c"]).json()
@@ -121,7 +121,7 @@ def test_r17_shape(server, upstream):
         assert (item["object"], item["index"]) == ("embedding", i)
 
 
-def test_r17_numbers_stay_the_text_they_were(server, upstream):
+def test_numbers_stay_the_text_they_were(server, upstream):
     """As floats nothing is rounded or written anew."""
     upstream.route(NATIVE, answers.whole(200, b'{"embeddings":[[0.10,1e-05,-0.0,17]]}'))
     assert b'"embedding":[0.10,1e-05,-0.0,17]' in ask(server).body
@@ -253,7 +253,7 @@ BAD_FIELDS = [
 
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in BAD_FIELDS
                                          for value in values])
-def test_r34_bad_fields(server, upstream, name, value):
+def test_bad_fields(server, upstream, name, value):
     """400 that names the field; the upstream is not asked."""
     response = ask(server, **{name: value})
     assert response.status == 400, response
@@ -272,14 +272,14 @@ def test_null_is_absent(server, upstream, name):
 
 
 @pytest.mark.parametrize("path", ["/embeddings", "/v1/v1/embeddings", "/v1/embeddings/"])
-def test_r38_paths(server, upstream, path):
+def test_paths(server, upstream, path):
     """The tolerance that all routes have."""
     upstream.route(NATIVE, vectors([1]))
     assert exchange(server, build("POST", path, {"model": "m", "input": "x"})).status == 200
 
 
 @pytest.mark.parametrize("path", [EMBEDDINGS, raw.COMPLETIONS])
-def test_r40_wrong_method(server, path):
+def test_wrong_method(server, path):
     """405 with Allow."""
     response = raw.get(server, path)
     assert response.status == 405 and "POST" in response.header("Allow")

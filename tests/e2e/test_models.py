@@ -1,4 +1,4 @@
-"""GET /v1/models and GET /v1/models/{id}: R18, R38, R41."""
+"""GET /v1/models and GET /v1/models/{id}."""
 
 import json
 import signal
@@ -87,7 +87,7 @@ def test_list_through_the_python_sdk(server):
 
 @pytest.mark.parametrize("path", [LIST, "/models", "/v1/models/", "//v1//models", "/v1/v1/models",
                                   "/v1/models?client_version=1"])
-def test_r38_paths_of_the_list(server, path):
+def test_paths_of_the_list(server, path):
     """All ways to write it."""
     assert "plain:latest" in ids(get(server, path))
 
@@ -149,7 +149,7 @@ def test_many_models_and_an_end_of_them(start):
 # ---- when the upstream is slow, or away ----
 
 
-def test_r18_list_while_the_upstream_hangs(start):
+def test_list_while_the_upstream_hangs(start):
     """A list that was read once is told at once, whatever the upstream does."""
     server, upstream = start(tags("m"), WORKERS=1)
     assert ids(get(server, LIST)) == ["m"]
@@ -166,7 +166,7 @@ def test_r18_list_while_the_upstream_hangs(start):
     assert statistics.median(took) < 0.2, "and of no other"
 
 
-def test_r18_no_list_and_the_upstream_hangs(start):
+def test_no_list_and_the_upstream_hangs(start):
     """An error well under 5 s; the next ones do not wait that long again."""
     server, _ = start(answers.steps(answers.HANG), WORKERS=1)
     for most in (3, 3, 1.5):
@@ -305,7 +305,7 @@ def test_chats_keep_the_list_fresh(pair):
     ("/plain%3Alatest", "plain:latest"), ("/plain/", "plain"), ("/plain?x=1", "plain"),
     ("//plain", "plain"),
 ])
-def test_r41_retrieve(server, path, id):
+def test_retrieve(server, path, id):
     """With or without :latest, in any case; the id is echoed as it was asked for."""
     response = get(server, LIST + path)
     assert response.status == 200
@@ -317,7 +317,7 @@ def test_r41_retrieve(server, path, id):
 @pytest.mark.parametrize("path", ["/hf.co/org/m:Q4_K", "/hf.co%2Forg%2Fm:Q4_K",
                                   "/hf.co%2forg/m%3AQ4_K"])
 @pytest.mark.parametrize("prefix", ["/v1/models", "/models"])
-def test_r38_retrieve_in_a_namespace(start, prefix, path):
+def test_retrieve_in_a_namespace(start, prefix, path):
     """Raw or percent-encoded."""
     server, _ = start(tags("hf.co/org/m:Q4_K", "m:Q4_K"))
     get(server, LIST)

@@ -1,4 +1,4 @@
-"""What a chat request may say and what becomes of it: R21, R22, R25, R28, and bad input."""
+"""What a chat request may say and what becomes of it, and bad input."""
 
 import base64
 import json
@@ -31,13 +31,13 @@ UNKNOWN_FIELDS = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN_FIELDS)
-def test_r21_unknown_fields_are_ignored(server, upstream, name):
+def test_unknown_fields_are_ignored(server, upstream, name):
     """Never a 400, and nothing of it reaches the upstream."""
     native = native_of(server, upstream, chat_body(**{name: UNKNOWN_FIELDS[name]}))
     assert set(native) <= {"model", "messages", "stream", "options", "keep_alive", "think"}
 
 
-def test_r21_all_of_them_at_once(server, upstream):
+def test_all_of_them_at_once(server, upstream):
     """The bodies of agents have many such fields."""
     native_of(server, upstream, chat_body(**UNKNOWN_FIELDS))
 
@@ -86,14 +86,14 @@ CONTENT_FORMS = [
 
 @pytest.mark.parametrize("why, messages, roles, contents", CONTENT_FORMS,
                          ids=[row[0] for row in CONTENT_FORMS])
-def test_r22_message_forms(server, upstream, why, messages, roles, contents):
+def test_message_forms(server, upstream, why, messages, roles, contents):
     """String, null, absent, [], text parts; the roles that clients use."""
     native = native_of(server, upstream, {**chat_body(), "messages": messages})
     assert [message["role"] for message in native["messages"]] == roles
     assert [message["content"] for message in native["messages"]] == contents
 
 
-def test_r22_text_parts_stay_in_one_message(server, upstream):
+def test_text_parts_stay_in_one_message(server, upstream):
     """Several text parts are one native message with all of the text in order."""
     native = native_of(server, upstream, {**chat_body(), "messages": [
         {"role": "user", "content": text_parts("one", "two")}]})
@@ -103,7 +103,7 @@ def test_r22_text_parts_stay_in_one_message(server, upstream):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_r25_content_is_never_null(server, upstream, stream):
+def test_content_is_never_null(server, upstream, stream):
     """A string, also when the model said nothing (deltas: check_stream)."""
     from stream_rules import check_stream
     if stream:
@@ -139,7 +139,7 @@ def test_whole_answer_shape(server, upstream):
     ({"max_tokens": None, "max_completion_tokens": 8}, 8),
     ({"max_tokens": 7, "max_completion_tokens": None}, 7),
 ])
-def test_r28_token_limits_become_num_predict(server, upstream, fields, expected):
+def test_token_limits_become_num_predict(server, upstream, fields, expected):
     """max_completion_tokens wins over max_tokens."""
     native = native_of(server, upstream, chat_body(**fields))
     assert native["options"] == {"num_predict": expected}
@@ -324,7 +324,7 @@ FIELD_CASES = [
 
 
 @pytest.mark.parametrize("why, body, param", BAD_BODIES, ids=[row[0] for row in BAD_BODIES])
-def test_r34_bad_bodies(server, upstream, why, body, param):
+def test_bad_bodies(server, upstream, why, body, param):
     """Malformed JSON and missing parts: 400 invalid_request_error, param set where one is meant."""
     response = exchange(server, build("POST", CHAT, body))
     assert response.status == 400, response
@@ -335,7 +335,7 @@ def test_r34_bad_bodies(server, upstream, why, body, param):
 
 
 @pytest.mark.parametrize("name, value", FIELD_CASES)
-def test_r34_wrong_types_name_the_field(server, upstream, name, value):
+def test_wrong_types_name_the_field(server, upstream, name, value):
     """400 with param, and the upstream is not asked."""
     response = exchange(server, build("POST", CHAT, chat_body(**{name: value})
                                       if name != "stream" else {**chat_body(), name: value}))
@@ -359,7 +359,7 @@ BAD_MESSAGES = [
 
 
 @pytest.mark.parametrize("why, message", BAD_MESSAGES, ids=[row[0] for row in BAD_MESSAGES])
-def test_r34_bad_messages_name_the_field(server, upstream, why, message):
+def test_bad_messages_name_the_field(server, upstream, why, message):
     """400 with a param that begins with messages."""
     response = exchange(server, build("POST", CHAT, {**chat_body(), "messages": [message]}))
     assert response.status == 400, response

@@ -1,4 +1,4 @@
-"""Routes, paths, tokens, ids of requests: R11, R37 to R40, R59."""
+"""Routes, paths, tokens, ids of requests."""
 
 import re
 
@@ -49,7 +49,7 @@ def test_get_v1_is_a_connection_test(server):
 
 
 @pytest.mark.parametrize("path", GET_ROUTES)
-def test_r40_head_on_every_get_route(server, path):
+def test_head_on_every_get_route(server, path):
     """HEAD answers as GET does, without the body."""
     with raw.Client(server.port) as client:
         client.send(build("HEAD", path))
@@ -71,7 +71,7 @@ WRONG_METHODS = [
 
 
 @pytest.mark.parametrize("method, path, allowed", WRONG_METHODS)
-def test_r40_wrong_method(server, method, path, allowed):
+def test_wrong_method(server, method, path, allowed):
     """405 with Allow, in the JSON error shape."""
     response = get(server, path, method=method)
     assert response.status == 405
@@ -90,7 +90,7 @@ UNKNOWN_PATHS = ["/nope", "/v1/nope", "/v1/responses", "/v1/messages", "/v1/rera
 
 @pytest.mark.parametrize("path", UNKNOWN_PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_r40_r59_unknown_path(server, upstream, method, path):
+def test_unknown_path(server, upstream, method, path):
     """404 in the JSON error shape with code null, never an HTML page."""
     body = chat_body() if method == "POST" else None
     response = exchange(server, build(method, path, body), method)
@@ -108,24 +108,24 @@ CHAT_PATHS = [
 
 
 @pytest.mark.parametrize("path", CHAT_PATHS)
-def test_r38_paths_that_lead_to_chat(server, path):
+def test_paths_that_lead_to_chat(server, path):
     """With and without /v1, twice, doubled and trailing slashes, query strings."""
     assert exchange(server, build("POST", path, chat_body())).status == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/", "//v1", "/v1?x=y", "/v1/v1", "/health/", "//health",
                                   "/health?probe=1", "//", "/?x=1"])
-def test_r38_paths_of_get_routes(server, path):
+def test_paths_of_get_routes(server, path):
     """The same tolerance for the GET routes."""
     assert get(server, path).status == 200
 
 
-def test_r38_percent_encoded_letters(server):
+def test_percent_encoded_letters(server):
     """An escaped letter is the letter."""
     assert exchange(server, build("POST", "/v1/%63hat/completions", chat_body())).status == 200
 
 
-def test_r11_errors_are_whole_json_answers(server, upstream):
+def test_errors_are_whole_json_answers(server, upstream):
     """Real status, JSON type, correct length, a reason phrase, and the connection goes on."""
     import answers
     upstream.script(answers.error(404, "model 'x' not found"))
@@ -149,7 +149,7 @@ def test_r11_errors_are_whole_json_answers(server, upstream):
     (build("GET", "/health"), 200), (build("GET", "/nope"), 404), (build("POST", CHAT, b"{"), 400),
     (raw.chat_request(), 200), (raw.chat_request(True), 200), (b"GET / HTTP/1.1\r\n\r\n", 400),
 ], ids=["health", "not found", "bad body", "chat", "stream", "refused by the parser"])
-def test_r37_every_answer_has_a_request_id(server, upstream, data, status):
+def test_every_answer_has_a_request_id(server, upstream, data, status):
     """x-request-id on each answer, another one each time, in the log."""
     first, second = exchange(server, data), exchange(server, data)
     assert first.status == second.status == status
@@ -163,7 +163,7 @@ def test_r37_every_answer_has_a_request_id(server, upstream, data, status):
     ("abc-123_X.y", True), ("0af7651916cd43dd8448eb211c80319c", True),
     ("x" * 5000, False), ("a b", False), ('a"b', False), ("é", False), ("", False),
 ])
-def test_r37_sane_ids_are_echoed(server, given, echoed):
+def test_sane_ids_are_echoed(server, given, echoed):
     """A client's own id comes back if it is sane; else ours is used."""
     got = get(server, "/health", {"x-request-id": given}).header("x-request-id")
     assert (got == given) is echoed
@@ -190,7 +190,7 @@ def token_server(module_server):
 
 
 @pytest.mark.parametrize("headers, status", TOKEN_FORMS)
-def test_r39_token_forms(token_server, upstream, headers, status):
+def test_token_forms(token_server, upstream, headers, status):
     """Bearer in any case, x-api-key, api-key; anything else is 401 invalid_api_key."""
     response = exchange(token_server, raw.chat_request(headers=headers))
     assert response.status == status
@@ -204,7 +204,7 @@ def test_r39_token_forms(token_server, upstream, headers, status):
     ("GET", "/", 200), ("GET", "/health", 200), ("HEAD", "/health", 200), ("GET", "/v1", 401),
     ("POST", CHAT, 401), ("POST", "/chat/completions", 401), ("OPTIONS", CHAT, 204),
 ])
-def test_r39_which_routes_want_a_token(token_server, method, path, status):
+def test_which_routes_want_a_token(token_server, method, path, status):
     """Every route of the API but /, /health and preflights."""
     headers = {"Origin": "http://localhost", "Access-Control-Request-Method": "POST"} \
         if method == "OPTIONS" else {}
@@ -215,12 +215,12 @@ def test_r39_which_routes_want_a_token(token_server, method, path, status):
 @pytest.mark.parametrize("headers", [
     {}, {"Authorization": "Bearer "}, {"Authorization": "Bearer sk-dummy"}, {"x-api-key": "x"},
     {"api-key": ""}, {"Authorization": "whatever"}])
-def test_r39_any_key_is_fine_without_tokens(server, headers):
+def test_any_key_is_fine_without_tokens(server, headers):
     """Empty or dummy keys pass while no token is set."""
     assert exchange(server, raw.chat_request(headers=headers)).status == 200
 
 
-def test_r39_unauthorized_is_answered_before_the_body(token_server):
+def test_unauthorized_is_answered_before_the_body(token_server):
     """401 comes although the body never does."""
     with raw.Client(token_server.port) as client:
         client.send(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{"
@@ -228,7 +228,7 @@ def test_r39_unauthorized_is_answered_before_the_body(token_server):
         assert client.read_response().status == 401
 
 
-def test_r39_api_token_from_a_file(start_server, upstream, tmp_path):
+def test_api_token_from_a_file(start_server, upstream, tmp_path):
     """API_TOKEN_FILE holds the token; a final newline does not count."""
     path = tmp_path / "token"
     path.write_text("file-token\n")

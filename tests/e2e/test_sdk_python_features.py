@@ -131,7 +131,7 @@ def test_parse_raises_at_the_limit(client, upstream, streamed):
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_logprobs(client, upstream, streamed):
-    """R56: each token, its bytes and its rivals."""
+    """Each token, its bytes and its rivals."""
     options = {"messages": HI, "logprobs": True, "top_logprobs": 1}
     if streamed:
         upstream.script(chat_stream([line("né", logprobs=TOKENS[:1]),

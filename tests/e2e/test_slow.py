@@ -207,7 +207,7 @@ def test_c3_writer_that_stalls_for_30_s_is_dropped(waiting):
 
 
 @pytest.mark.slow
-def test_r19_keep_alives_every_15_s(waiting):
+def test_keep_alives_every_15_s(waiting):
     """At most 15 s between two of them until the first token."""
     from stream_rules import check_stream
     seen, response = waiting.result("keep-alives")
@@ -218,6 +218,6 @@ def test_r19_keep_alives_every_15_s(waiting):
 
 
 @pytest.mark.slow
-def test_r46_idle_connections_live_a_minute(waiting):
+def test_idle_connections_live_a_minute(waiting):
     """A kept connection is served after 62 s of silence."""
     assert waiting.result("idle") == 200

@@ -1,4 +1,4 @@
-"""When and in what pieces streams go out: R19, R20, R26, R27, and slicing of the upstream."""
+"""When and in what pieces streams go out, however the upstream slices them."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from stream_rules import check_stream
 EARLY = {"STREAM_START_TIMEOUT": 300}
 
 
-def test_r19_headers_come_although_the_upstream_stalls(start_server, upstream):
+def test_headers_come_although_the_upstream_stalls(start_server, upstream):
     """Headers and a keep-alive after STREAM_START_TIMEOUT, the answer when it is there."""
     server = start_server(upstream, **EARLY)
     upstream.script(steps(3.5, answers.NDJSON_HEAD, *map(chunk, words("a", "b")), b"0\r\n\r\n"))
@@ -35,7 +35,7 @@ def test_r19_headers_come_although_the_upstream_stalls(start_server, upstream):
     (answers.error(400, "bad thing"), 400, None),
     (answers.error(500, "it broke"), 500, None),
 ])
-def test_r19_failure_before_that_is_an_http_status(start_server, upstream, answer, status, code):
+def test_failure_before_that_is_an_http_status(start_server, upstream, answer, status, code):
     """Before the commit a failure still has its status."""
     server = start_server(upstream, STREAM_START_TIMEOUT=5000)
     upstream.script(answer)
@@ -50,7 +50,7 @@ def test_r19_failure_before_that_is_an_http_status(start_server, upstream, answe
     (answers.whole(200, b"<html>", "text/html"), "bad_upstream_response"),
     (answers.steps(answers.RESET), "bad_upstream_response"),
 ])
-def test_r19_failure_after_that_is_an_error_event(start_server, new_upstream, answer, code):
+def test_failure_after_that_is_an_error_event(start_server, new_upstream, answer, code):
     """After the early commit it is an error event with the code its status would have had."""
     upstream = new_upstream()
     server = start_server(upstream, **EARLY)
@@ -64,7 +64,7 @@ def test_r19_failure_after_that_is_an_error_event(start_server, new_upstream, an
     assert sse.comments == [": keep-alive"]
 
 
-def test_r19_zero_never_commits_early(start_server, upstream):
+def test_zero_never_commits_early(start_server, upstream):
     """STREAM_START_TIMEOUT=0: the status waits for the upstream."""
     server = start_server(upstream, STREAM_START_TIMEOUT=0)
     upstream.script(late_missing)
@@ -76,7 +76,7 @@ def late_missing(conn, request):
     answers.error(404, "model 'x' not found")(conn, request)
 
 
-def test_r20_each_event_is_flushed(server, upstream):
+def test_each_event_is_flushed(server, upstream):
     """Text goes out when it comes in, one event at a time, neither held nor compressed."""
     upstream.script(steps(answers.NDJSON_HEAD, chunk(line("a")), 0.3, chunk(line("b")), 0.3,
                           chunk(line("c")), 0.3, chunk(done_line()), b"0\r\n\r\n"))
@@ -93,7 +93,7 @@ def test_r20_each_event_is_flushed(server, upstream):
     assert seen["b"] - seen["a"] > 0.15 and seen["c"] - seen["b"] > 0.15
 
 
-def test_r20_headers_are_flushed_with_the_first_event(server, upstream):
+def test_headers_are_flushed_with_the_first_event(server, upstream):
     """The first token is not held back until the second comes."""
     upstream.script(steps(answers.NDJSON_HEAD, chunk(line("first")), 3, chunk(done_line()),
                           b"0\r\n\r\n"))
@@ -109,7 +109,7 @@ def test_r20_headers_are_flushed_with_the_first_event(server, upstream):
 @pytest.mark.parametrize("text", ["x" * 200_000, "é" * 100_000, "€" * 70_000, "😀" * 60_000,
                                   '"\\\n' * 50_000, "\u2028" * 30_000],
                          ids=["ascii", "two bytes", "three bytes", "four bytes", "escapes", "2028"])
-def test_r26_long_text_is_split_into_short_lines(server, upstream, text):
+def test_long_text_is_split_into_short_lines(server, upstream, text):
     """No SSE line reaches 64 KiB; the pieces add up to the text."""
     upstream.script(chat_stream([line(text), done_line()]))
     sse = check_stream(raw.chat(server, stream=True))
@@ -117,7 +117,7 @@ def test_r26_long_text_is_split_into_short_lines(server, upstream, text):
     assert max(len(item.encode()) for item in sse.lines) < 64 * 1024
 
 
-def test_r27_events_are_whole_writes_of_valid_utf8(server, upstream):
+def test_events_are_whole_writes_of_valid_utf8(server, upstream):
     """No chunk is cut inside an event; odd line ends of Unicode are escaped."""
     text = "a\u2028b\u2029c\u0085d é€😀"
     upstream.script(chat_stream([line(text), line("é" * 3000), done_line()]))
@@ -137,7 +137,7 @@ BAD_TEXT = {"bad byte": b"\xff", "cut sequence": b"\xe2\x82", "lone surrogate": 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("why", BAD_TEXT)
-def test_r27_output_is_valid_utf8_whatever_comes_in(server, upstream, why, stream):
+def test_output_is_valid_utf8_whatever_comes_in(server, upstream, why, stream):
     """Bad text of an upstream is replaced, or refused as malformed; it never goes out."""
     native = line("a@@b", done=not stream, done_reason="stop").replace(b"@@", BAD_TEXT[why])
     if stream:

@@ -103,7 +103,7 @@ OVERFLOW = {"code": 400, "message": "request (9000 tokens) exceeds the available
     whole(400, {"error": OVERFLOW}),
     chat_stream([json.dumps({"error": json.dumps({"error": OVERFLOW})}).encode() + b"\n"]),
 ], ids=["as text", "as text, 500", "as an object", "as a line"])
-def test_r34_an_overflow_says_how_many_tokens_there_may_be(pair, answer):
+def test_an_overflow_says_how_many_tokens_there_may_be(pair, answer):
     """Agents read "maximum context length is N tokens", and shorten what they send."""
     server, upstream = pair
     upstream.script(answer)
@@ -187,7 +187,7 @@ NO_RETRY = ["404, model", "400, context", "400", "500, bad options"]
 
 
 @pytest.mark.parametrize("why", NO_RETRY)
-def test_r35_failures_that_repeat_are_not_retried(pair, why):
+def test_failures_that_repeat_are_not_retried(pair, why):
     """x-should-retry: false, or a status that no SDK retries."""
     server, upstream = pair
     upstream.script(dict((row[0], row[1]) for row in STATUSES)[why])
@@ -196,7 +196,7 @@ def test_r35_failures_that_repeat_are_not_retried(pair, why):
     assert response.status != 409
 
 
-def test_r35_no_retry_on_subscription(pair):
+def test_no_retry_on_subscription(pair):
     """403 upstream_subscription_required says x-should-retry: false."""
     server, upstream = pair
     upstream.script(answers.error(403, "this model requires a subscription"))
@@ -207,7 +207,7 @@ WORDS = ["insufficient credit", "your balance is 0", "permission denied", "api k
 
 
 @pytest.mark.parametrize("text", WORDS)
-def test_r36_words_that_disable_channels_are_kept_out(server, upstream, text):
+def test_words_that_disable_channels_are_kept_out(server, upstream, text):
     """Gateways switch a channel off on such words: they are not passed on."""
     upstream.script(answers.error(500, text))
     message = raw.chat(server).error["message"].lower()

@@ -122,21 +122,21 @@ static void test_chat_answer__streams_events_in_order(void **state)
         const char *why;
     } cases[] = {
         {{TEXT("a"), TEXT("b"), DONE}, ROLE "{\"content\":\"a\"}\n{\"content\":\"b\"}\nstop\n",
-         "R4, R5: the role once, text, one reason"},
+         "the role once, text, one reason"},
         {{DONE}, ROLE "stop\n", "done without text is a success"},
         {{TEXT(""), TEXT(""), TEXT("a"), TEXT(""), DONE}, ROLE "{\"content\":\"a\"}\nstop\n",
          "empty lines are silent"},
         {{"{\"message\":{\"content\":\"a\"},\"done\":true,\"done_reason\":\"length\"}"},
          ROLE "{\"content\":\"a\"}\nlength\n", "the last line may carry text"},
-        {{"{\"message\":{},\"done\":true,\"done_reason\":\"load\"}"}, ROLE "stop\n", "R5: load"},
+        {{"{\"message\":{},\"done\":true,\"done_reason\":\"load\"}"}, ROLE "stop\n", "load"},
         {{"{\"message\":{},\"done\":true,\"done_reason\":\"unload\"}"}, ROLE "stop\n", "unload"},
         {{"{\"message\":{},\"done\":true,\"done_reason\":\"zzz\"}"}, ROLE "stop\n", "unknown"},
         {{"{\"message\":{},\"done\":true}"}, ROLE "stop\n", "no reason"},
         {{THINK("h"), TEXT("a"), DONE},
-         ROLE "{\"reasoning_content\":\"h\"}\n{\"content\":\"a\"}\nstop\n", "R24: thinking"},
+         ROLE "{\"reasoning_content\":\"h\"}\n{\"content\":\"a\"}\nstop\n", "thinking"},
         {{"{\"message\":{\"content\":\"a\",\"thinking\":\"h\"},\"done\":true}"},
          ROLE "{\"reasoning_content\":\"h\"}\n{\"content\":\"a\"}\nstop\n",
-         "R24: a line with both becomes two chunks"},
+         "a line with both becomes two chunks"},
         {{"{\"message\":{\"tool_calls\":[" CALL("\"id\":\"x\",", "f", ",\"arguments\":{\"a\":1.0}")
           "," CALL("", "g", "") "]},\"done\":false}",
           "{\"message\":{\"tool_calls\":[" CALL("\"id\":\"\",", "h", ",\"arguments\":{}")
@@ -147,7 +147,7 @@ static void test_chat_answer__streams_events_in_order(void **state)
          "{\"name\":\"g\",\"arguments\":\"{}\"}}]}\n"
          "{\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\",\"function\":"
          "{\"name\":\"h\",\"arguments\":\"{}\"}}]}\ntool_calls\n",
-         "R6, R7, R8: counted over the answer, whole, with ids and text for arguments"},
+         "counted over the answer, whole, with ids and text for arguments"},
         {{"{\"message\":{\"tool_calls\":[" CALL("", "f", ",\"arguments\":\"{\\\"a\\\":1}\"")
           "]},\"done\":true,\"done_reason\":\"length\"}"},
          ROLE "{\"tool_calls\":[{\"index\":0,\"id\":\"call_abc_0\",\"type\":\"function\","
@@ -163,7 +163,7 @@ static void test_chat_answer__streams_events_in_order(void **state)
          "{\"name\":\"g\",\"arguments\":\"{}\"}}]}\n"
          "{\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\",\"function\":"
          "{\"name\":\"h\",\"arguments\":\"{}\"}}]}\ntool_calls\n",
-         "R7: equal ids are made unique over the whole answer"},
+         "equal ids are made unique over the whole answer"},
         {{"{\"message\":{\"tool_calls\":[" CALL("", "f",
                                                 ",\"arguments\": {\"b\\u003c\" : 1.0,\n\"a\":"
                                                 "\"\\/ \\u00e9\\ud83d\\ude00\\\\\\\"\"}") ","
@@ -176,10 +176,10 @@ static void test_chat_answer__streams_events_in_order(void **state)
          "\"function\":{\"name\":\"g\",\"arguments\":\"{\\\"a\\\":\\\"<\xEF\xBF\xBD\\\"}\"}}]}\n"
          "{\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\","
          "\"function\":{\"name\":\"h\",\"arguments\":\"{\\\"a\\\":\\\"<\\\"}\"}}]}\ntool_calls\n",
-         "R8: escapes as they were, but what is no text"},
+         "escapes as they were, but what is no text"},
         {{DONE, TEXT("x"), DONE}, ROLE "stop\n", "nothing after the end"},
         {{TEXT("a\\u2028\\u0000\xFF"), DONE},
-         ROLE "{\"content\":\"a\\u2028\\u0000\xEF\xBF\xBD\"}\nstop\n", "R27: valid UTF-8"},
+         ROLE "{\"content\":\"a\\u2028\\u0000\xEF\xBF\xBD\"}\nstop\n", "valid UTF-8"},
     };
     // clang-format on
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -233,7 +233,7 @@ static void test_chat_answer__r2_r3_every_chunk_has_the_same_head(void **state)
             str_eq(json_str(json_get(list[i], STR("object"))), STR("chat.completion.chunk")));
         assert_true(json_to_i64(json_get(list[i], STR("created")), &number));
         assert_int_equal(number, 1700000000);
-        assert_null(json_get(list[i], STR("error"))); // R12
+        assert_null(json_get(list[i], STR("error")));
         assert_int_equal(json_kind(json_get(list[i], STR("choices"))), JSON_ARRAY);
         if (i == n - 1)
             continue;
@@ -245,7 +245,7 @@ static void test_chat_answer__r2_r3_every_chunk_has_the_same_head(void **state)
     }
 }
 
-static void test_chat_answer__r16_usage_comes_once_if_asked_for(void **state)
+static void test_chat_answer__usage_comes_once_if_asked_for(void **state)
 {
     (void)state;
     static const char *const lines[] = {
@@ -352,7 +352,7 @@ static void expect_split(const char *open, str unit, const char *close, bool is_
     buf_release(&whole);
 }
 
-static void test_chat_answer__r26_long_pieces_are_split_between_characters(void **state)
+static void test_chat_answer__long_pieces_are_split_between_characters(void **state)
 {
     (void)state;
     static const str units[] = {STR_C("a"), STR_C("\xE4\xB8\xAD"), STR_C("\xF0\x9F\x8E\x89"),
@@ -366,7 +366,7 @@ static void test_chat_answer__r26_long_pieces_are_split_between_characters(void 
     }
 }
 
-static void test_chat_answer__r9_r10_failures_are_an_event_and_the_end(void **state)
+static void test_chat_answer__failures_are_an_event_and_the_end(void **state)
 {
     (void)state;
     struct openai_fault fault = openai_fault(FAULT_UPSTREAM_BAD, (str){0}, STR("boom"));
@@ -427,7 +427,7 @@ static void test_chat_answer__whole_answers_have_the_full_schema(void **state)
          TAIL("stop", "{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}"), "text"},
         {"{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"load\"}",
          WHOLE_HEAD "{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"
-         TAIL("stop", NO_USAGE), "R25: without text it is a text still"},
+         TAIL("stop", NO_USAGE), "without text it is a text still"},
         {"{\"message\":{\"content\":\"\",\"thinking\":\"h\"},\"done\":true,"
          "\"done_reason\":\"length\"}",
          WHOLE_HEAD "{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null,"
@@ -438,7 +438,7 @@ static void test_chat_answer__whole_answers_have_the_full_schema(void **state)
          WHOLE_HEAD "{\"role\":\"assistant\",\"content\":null,\"refusal\":null,\"tool_calls\":["
          "{\"id\":\"x\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
          "\"{\\\"a\\\":1e2}\"}},{\"id\":\"call_abc_1\",\"type\":\"function\",\"function\":"
-         "{\"name\":\"g\",\"arguments\":\"{}\"}}]}" TAIL("tool_calls", NO_USAGE), "R6, R8: calls"},
+         "{\"name\":\"g\",\"arguments\":\"{}\"}}]}" TAIL("tool_calls", NO_USAGE), "calls"},
         {"{\"message\":{\"content\":\"t\",\"tool_calls\":[" CALL("", "f", "")
          "]},\"done\":true,\"done_reason\":\"length\"}",
          WHOLE_HEAD "{\"role\":\"assistant\",\"content\":\"t\",\"refusal\":null,\"tool_calls\":["
@@ -483,7 +483,7 @@ static void expect_tokens(const char *want, const char *why)
     buf_release(&got);
 }
 
-static void test_chat_answer__r56_log_probabilities_go_with_their_line(void **state)
+static void test_chat_answer__log_probabilities_go_with_their_line(void **state)
 {
     (void)state;
 #define WITH(entries) ",\"logprobs\":[" entries "]}"
@@ -519,7 +519,7 @@ static void test_chat_answer__r56_log_probabilities_go_with_their_line(void **st
     }
 }
 
-static void test_chat_answer__r26_log_probabilities_stay_within_a_line(void **state)
+static void test_chat_answer__log_probabilities_stay_within_a_line(void **state)
 {
     (void)state;
     struct buf text;
@@ -603,14 +603,14 @@ int main(void)
         TEST(test_chat_answer__streams_events_in_order),
         TEST(test_chat_answer__says_what_each_line_did),
         TEST(test_chat_answer__r2_r3_every_chunk_has_the_same_head),
-        TEST(test_chat_answer__r16_usage_comes_once_if_asked_for),
+        TEST(test_chat_answer__usage_comes_once_if_asked_for),
         TEST(test_chat_answer__thinking_has_the_chosen_name),
-        TEST(test_chat_answer__r26_long_pieces_are_split_between_characters),
-        TEST(test_chat_answer__r9_r10_failures_are_an_event_and_the_end),
+        TEST(test_chat_answer__long_pieces_are_split_between_characters),
+        TEST(test_chat_answer__failures_are_an_event_and_the_end),
         TEST(test_chat_answer__an_overflow_shows),
         TEST(test_chat_answer__whole_answers_have_the_full_schema),
-        TEST(test_chat_answer__r56_log_probabilities_go_with_their_line),
-        TEST(test_chat_answer__r26_log_probabilities_stay_within_a_line),
+        TEST(test_chat_answer__log_probabilities_go_with_their_line),
+        TEST(test_chat_answer__log_probabilities_stay_within_a_line),
         TEST(test_chat_answer__r6_finish_reasons),
         TEST(test_chat_answer__an_idle_stream_is_small),
     };

@@ -46,34 +46,34 @@ static void test_completion__requests_become_native_ones(void **state)
         const char *native;
         const char *why;
     } cases[] = {
-        {"\"prompt\":\"a\"",                                                                           "\"prompt\":\"a\",\"stream\":false",                   "nothing that was not said"      },
-        {"\"prompt\":[\"a\"]",                                                                         "\"prompt\":\"a\",\"stream\":false",                   "R44: a list of one"             },
-        {"\"prompt\":\"\"",                                                                            "\"prompt\":\"\",\"stream\":false",                    "empty: the model is loaded"     },
-        {"\"prompt\":[\"\"]",                                                                          "\"prompt\":\"\",\"stream\":false",                    "the same in a list"             },
-        {"\"prompt\":\"a\",\"stream\":true",                                                           "\"prompt\":\"a\",\"stream\":true",                    "stream"                         },
+        {"\"prompt\":\"a\"",                                                                           "\"prompt\":\"a\",\"stream\":false",                   "nothing that was not said" },
+        {"\"prompt\":[\"a\"]",                                                                         "\"prompt\":\"a\",\"stream\":false",                   "a list of one"             },
+        {"\"prompt\":\"\"",                                                                            "\"prompt\":\"\",\"stream\":false",                    "empty: the model is loaded"},
+        {"\"prompt\":[\"\"]",                                                                          "\"prompt\":\"\",\"stream\":false",                    "the same in a list"        },
+        {"\"prompt\":\"a\",\"stream\":true",                                                           "\"prompt\":\"a\",\"stream\":true",                    "stream"                    },
         {"\"prompt\":\"a\",\"suffix\":\"b\"",                                                          "\"prompt\":\"a\",\"suffix\":\"b\",\"stream\":false",
-         "suffix"                                                                                                                                                                              },
+         "suffix"                                                                                                                                                                         },
         {"\"prompt\":\"a\",\"suffix\":\"\"",                                                           "\"prompt\":\"a\",\"stream\":false",
-         "an empty one is none"                                                                                                                                                                },
-        {"\"prompt\":\"a\",\"raw\":true",                                                              "\"prompt\":\"a\",\"stream\":false,\"raw\":true",      "raw"                            },
-        {"\"prompt\":\"a\",\"raw\":false",                                                             "\"prompt\":\"a\",\"stream\":false",                   "not raw"                        },
+         "an empty one is none"                                                                                                                                                           },
+        {"\"prompt\":\"a\",\"raw\":true",                                                              "\"prompt\":\"a\",\"stream\":false,\"raw\":true",      "raw"                       },
+        {"\"prompt\":\"a\",\"raw\":false",                                                             "\"prompt\":\"a\",\"stream\":false",                   "not raw"                   },
         {"\"prompt\":\"a\",\"max_tokens\":5,\"temperature\":0.5,\"top_p\":1,\"seed\":3,"
          "\"frequency_penalty\":0,\"presence_penalty\":0.1,\"stop\":[\"x\",\"\"]",            "\"prompt\":\"a\",\"stream\":false,\"options\":{\"temperature\":0.5,\"top_p\":1,"
          "\"frequency_penalty\":0,\"presence_penalty\":0.1,\"seed\":3,\"num_predict\":5,"
-         "\"stop\":[\"x\"]}",                                      "options as in chat"             },
+         "\"stop\":[\"x\"]}",                                      "options as in chat"        },
         {"\"prompt\":\"a\",\"logprobs\":0",                                                            "\"prompt\":\"a\",\"stream\":false,\"logprobs\":true",
-         "0: of the chosen tokens only"                                                                                                                                                        },
+         "0: of the chosen tokens only"                                                                                                                                                   },
         {"\"prompt\":\"a\",\"logprobs\":20",
-         "\"prompt\":\"a\",\"stream\":false,\"logprobs\":true,\"top_logprobs\":20",                                                                           "the most"                       },
+         "\"prompt\":\"a\",\"stream\":false,\"logprobs\":true,\"top_logprobs\":20",                                                                           "the most"                  },
         {"\"prompt\":\"a\",\"think\":false,\"keep_alive\":0,\"num_ctx\":7,\"options\":{\"a\":1}",
          "\"prompt\":\"a\",\"stream\":false,\"options\":{\"num_ctx\":7,\"a\":1},\"think\":false,"
-         "\"keep_alive\":0",                                                                                                                                  "what Ollama's users know"       },
+         "\"keep_alive\":0",                                                                                                                                  "what Ollama's users know"  },
         {"\"prompt\":\"a\",\"suffix\":null,\"raw\":null,\"logprobs\":null,\"echo\":null,"
-         "\"best_of\":null,\"n\":null,\"max_tokens\":null,\"stop\":null,\"logit_bias\":null", "\"prompt\":\"a\",\"stream\":false",                   "null is absent"                 },
+         "\"best_of\":null,\"n\":null,\"max_tokens\":null,\"stop\":null,\"logit_bias\":null", "\"prompt\":\"a\",\"stream\":false",                   "null is absent"            },
         {"\"prompt\":\"a\",\"echo\":false,\"best_of\":1,\"n\":1,\"logit_bias\":{},\"max_tokens\":0",
-         "\"prompt\":\"a\",\"stream\":false",                                                                                                                 "R32: neutral values"            },
+         "\"prompt\":\"a\",\"stream\":false",                                                                                                                 "neutral values"            },
         {"\"prompt\":\"a\",\"user\":\"u\",\"messages\":5,\"tools\":7,\"x\":{}",
-         "\"prompt\":\"a\",\"stream\":false",                                                                                                                 "R21: unknown fields are ignored"},
+         "\"prompt\":\"a\",\"stream\":false",                                                                                                                 "unknown fields are ignored"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct completion_request req;
@@ -265,7 +265,7 @@ static void test_completion__a_stream(void **state)
     completion_stream_release(&s);
 }
 
-static void test_completion__r16_usage_comes_last_and_once(void **state)
+static void test_completion__usage_comes_last_and_once(void **state)
 {
     (void)state;
     struct completion_stream s;
@@ -450,7 +450,7 @@ int main(void)
         TEST(test_completion__refuses_and_names_the_field),
         TEST(test_completion__whole_answers),
         TEST(test_completion__a_stream),
-        TEST(test_completion__r16_usage_comes_last_and_once),
+        TEST(test_completion__usage_comes_last_and_once),
         TEST(test_completion__a_stream_that_fails),
         TEST(test_completion__offsets_go_on_over_a_stream),
         TEST(test_completion__no_line_is_too_long),

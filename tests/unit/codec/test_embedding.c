@@ -133,7 +133,7 @@ static void test_embedding__refuses_and_names_the_field(void **state)
     }
 }
 
-static void test_embedding__r33_token_ids_name_the_setting(void **state)
+static void test_embedding__token_ids_name_the_setting(void **state)
 {
     (void)state;
     struct embedding_request req = {0};
@@ -310,7 +310,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_embedding__refuses_and_names_the_field, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_embedding__r33_token_ids_name_the_setting, setup,
+        cmocka_unit_test_setup_teardown(test_embedding__token_ids_name_the_setting, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_embedding__answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_embedding__errors_in_the_answer, setup, teardown),

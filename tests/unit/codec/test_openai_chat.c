@@ -77,10 +77,10 @@ static void test_openai_chat__plain_fields_become_native_ones(void **state)
         {",\"max_tokens\":1e2",                                                                   "\"stream\":false,\"options\":{\"num_predict\":100}",
          "integers in any form"                                                                                                                                                                                     },
         {",\"max_tokens\":5,\"max_completion_tokens\":7",
-         "\"stream\":false,\"options\":{\"num_predict\":7}",                                                                                                     "R28: the newer name wins"                         },
+         "\"stream\":false,\"options\":{\"num_predict\":7}",                                                                                                     "the newer name wins"                              },
         {",\"max_completion_tokens\":9",                                                          "\"stream\":false,\"options\":{\"num_predict\":9}",
-         "R28: the newer name alone"                                                                                                                                                                                },
-        {",\"max_tokens\":0",                                                                     "\"stream\":false",                                            "R32: 0 is no limit, as if absent"                 },
+         "the newer name alone"                                                                                                                                                                                     },
+        {",\"max_tokens\":0",                                                                     "\"stream\":false",                                            "0 is no limit, as if absent"                      },
         {",\"stop\":\"END\"",                                                                     "\"stream\":false,\"options\":{\"stop\":[\"END\"]}",           "one text"                                         },
         {",\"stop\":[\"a\",\"\",\"b\"]",                                                          "\"stream\":false,\"options\":{\"stop\":[\"a\",\"b\"]}",
          "empty texts are dropped"                                                                                                                                                                                  },
@@ -112,13 +112,13 @@ static void test_openai_chat__plain_fields_become_native_ones(void **state)
          "\"tool_choice\":\"none\"",                                                     "\"stream\":false",                                            "none: no tools are sent"                          },
         {",\"tools\":[]",                                                                         "\"stream\":false",                                            "an empty list of tools"                           },
         {",\"logprobs\":true,\"top_logprobs\":20",
-         "\"stream\":false,\"logprobs\":true,\"top_logprobs\":20",                                                                                               "R56: the most there is"                           },
+         "\"stream\":false,\"logprobs\":true,\"top_logprobs\":20",                                                                                               "the most there is"                                },
         {",\"logprobs\":true,\"top_logprobs\":0",                                                 "\"stream\":false,\"logprobs\":true",
-         "R56: none is not sent"                                                                                                                                                                                    },
+         "none is not sent"                                                                                                                                                                                         },
         {",\"logprobs\":false,\"top_logprobs\":0",                                                "\"stream\":false",                                            "neutral values"                                   },
-        {",\"n\":1,\"logit_bias\":{}",                                                            "\"stream\":false",                                            "R32: neutral values"                              },
+        {",\"n\":1,\"logit_bias\":{}",                                                            "\"stream\":false",                                            "neutral values"                                   },
         {",\"user\":\"u\",\"metadata\":{\"a\":1},\"store\":true,\"prompt_cache_key\":5,"
-         "\"parallel_tool_calls\":false,\"verbosity\":[],\"service_tier\":{},\"x\":1e5", "\"stream\":false",                                            "R21: unknown fields are ignored"                  },
+         "\"parallel_tool_calls\":false,\"verbosity\":[],\"service_tier\":{},\"x\":1e5", "\"stream\":false",                                            "unknown fields are ignored"                       },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         expect_fields(cases[i].fields, cases[i].native, cases[i].why);
@@ -142,7 +142,7 @@ static void expect_messages(const char *messages, const char *native, const char
     buf_release(&out);
 }
 
-static void test_openai_chat__r22_content_comes_in_every_shape(void **state)
+static void test_openai_chat__content_comes_in_every_shape(void **state)
 {
     (void)state;
 #define USER(content) "{\"role\":\"user\",\"content\":" content "}"
@@ -424,7 +424,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_openai_chat__plain_fields_become_native_ones),
-        TEST(test_openai_chat__r22_content_comes_in_every_shape),
+        TEST(test_openai_chat__content_comes_in_every_shape),
         TEST(test_openai_chat__refuses_with_the_name_of_the_field),
         TEST(test_openai_chat__usage_is_asked_for),
         TEST(test_openai_chat__model_names_are_limited),

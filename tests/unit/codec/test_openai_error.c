@@ -132,7 +132,7 @@ static void test_openai_error__messages_are_cut_between_characters(void **state)
     }
 }
 
-static void test_openai_error__r36_words_that_switch_channels_off_never_go_out(void **state)
+static void test_openai_error__words_that_switch_channels_off_never_go_out(void **state)
 {
     (void)state;
     static const struct {
@@ -186,7 +186,7 @@ int main(void)
         TEST(test_openai_error__every_fault_has_a_type_and_a_sentence),
         TEST(test_openai_error__messages_are_one_clean_line),
         TEST(test_openai_error__messages_are_cut_between_characters),
-        TEST(test_openai_error__r36_words_that_switch_channels_off_never_go_out),
+        TEST(test_openai_error__words_that_switch_channels_off_never_go_out),
         TEST(test_openai_error__refusals_say_what_and_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

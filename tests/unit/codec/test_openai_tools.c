@@ -33,7 +33,7 @@ static enum err decode(const char *text, struct chat_request *req, struct openai
     "{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[" tools "]}}"
 
 // clang-format off
-static void test_openai_tools__r31_the_choice_says_which_are_sent(void **state)
+static void test_openai_tools__the_choice_says_which_are_sent(void **state)
 {
     (void)state;
     static const struct {
@@ -108,7 +108,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_openai_tools__r31_the_choice_says_which_are_sent),
+        TEST(test_openai_tools__the_choice_says_which_are_sent),
         TEST(test_openai_tools__what_is_wrong_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
