@@ -120,6 +120,7 @@ static bool show_problem(struct admin_work *w, const struct problem *p, str trou
         .count = p->count,
         .cause = p->kind == PROBLEM_HOST ? str_z(key_cause_name(p->cause)) : STR(""),
         .source = p->kind == PROBLEM_LIMIT ? source_show(p->source) : STR(""),
+        .limit = remark_window_name(p->window),
         .since_ms = p->since_ms,
         .until_ms = p->until_ms,
         .text = problem_text(&w->arena, p, host.host, host.reason),

@@ -62,6 +62,7 @@ static void put_problem(struct buf *out, const struct admin_problem *p)
     put_number(out, ",\"count\":", p->count);
     put_text_or_null(out, ",\"cause\":", p->cause);
     put_text_or_null(out, ",\"source\":", p->source);
+    put_text_or_null(out, ",\"limit\":", p->limit);
     put_time(out, ",\"since\":", p->since_ms);
     put_time(out, ",\"until\":", p->until_ms);
     put_text_or_null(out, ",\"text\":", p->text);

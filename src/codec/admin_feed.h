@@ -48,6 +48,7 @@ struct admin_problem {
     uint64_t count;
     str cause;  // empty: null
     str source; // empty: null
+    str limit;  // the same
     int64_t since_ms;
     int64_t until_ms;
     str text;

@@ -100,10 +100,11 @@ void problem_host_add(struct problem_host *h, const struct key_view *key)
     if (key->state == KEY_IS_DEAD) {
         h->dead++;
     } else if (key->state == KEY_IS_COOLING && key->cause == CAUSE_LIMIT) {
-        h->limited++;
-        if (key->until_ms > h->limited_until_ms) {
-            h->limited_until_ms = key->until_ms;
-            h->source = key->source;
+        struct problem_limit *limit = &h->limits[remark_window(key->reason)];
+        limit->count++;
+        if (key->until_ms > limit->until_ms) {
+            limit->until_ms = key->until_ms;
+            limit->source = key->source;
         }
     } else if (key->state == KEY_IS_COOLING) {
         h->failing++;
@@ -143,17 +144,22 @@ void problems_add_host(struct problems *p, const struct host_view *view,
         note_ready(p, view->until_ms);
         return;
     }
-    if (keys->limited > 0) {
+    for (int i = 0; i < REMARK_WINDOWS; i++) {
+        const struct problem_limit *limit = &keys->limits[i];
+        if (limit->count == 0)
+            continue;
         problem.kind = PROBLEM_LIMIT;
-        problem.count = keys->limited;
-        problem.source = keys->source;
-        problem.until_ms = keys->limited_until_ms;
+        problem.count = limit->count;
+        problem.source = limit->source;
+        problem.window = (enum remark_window)i;
+        problem.until_ms = limit->until_ms;
         add(p, &problem);
     }
     if (keys->failing > 0) {
         problem.kind = PROBLEM_FAILING;
         problem.count = keys->failing;
         problem.source = COOL_NONE;
+        problem.window = WINDOW_NOT_NAMED;
         problem.until_ms = keys->failing_until_ms;
         add(p, &problem);
     }
@@ -178,6 +184,13 @@ static str until(struct arena *a, int64_t wall_ms)
     return arena_printf(a, " until %s", text);
 }
 
+/* "a limit", "the weekly limit". */
+static str limit_of(struct arena *a, const struct problem *p)
+{
+    str name = remark_window_name(p->window);
+    return name.len > 0 ? arena_printf(a, "the %.*s limit", STR_ARG(name)) : STR("a limit");
+}
+
 str problem_text(struct arena *a, const struct problem *p, str host, str reason)
 {
     str keys = keys_of(a, p->count);
@@ -197,8 +210,8 @@ str problem_text(struct arena *a, const struct problem *p, str host, str reason)
     case PROBLEM_DEAD:
         return arena_printf(a, "%.*s of %.*s %s refused", STR_ARG(keys), STR_ARG(host), are);
     case PROBLEM_LIMIT:
-        return arena_printf(a, "%.*s of %.*s %s over a limit%.*s", STR_ARG(keys), STR_ARG(host),
-                            are, STR_ARG(end));
+        return arena_printf(a, "%.*s of %.*s %s over %.*s%.*s", STR_ARG(keys), STR_ARG(host), are,
+                            STR_ARG(limit_of(a, p)), STR_ARG(end));
     case PROBLEM_FAILING:
         return arena_printf(a, "%.*s of %.*s cool%s after failures%.*s", STR_ARG(keys),
                             STR_ARG(host), p->count == 1 ? "s" : "", STR_ARG(end));

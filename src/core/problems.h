@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "core/keypool.h"
+#include "core/remark.h"
 
 enum {
     PROBLEMS_MAX = 20,
@@ -53,13 +54,18 @@ struct problem_facts {
 /* Whether there is no problem; says the same as a list that is empty. */
 bool problems_well(const struct problem_facts *facts);
 
+/* Keys over limits of one kind. */
+struct problem_limit {
+    uint64_t count;
+    int64_t until_ms;        // of the last one
+    enum cool_source source; // of that
+};
+
 /* What was found of the keys of one host, but for those disabled. Times are wall clock, in ms. */
 struct problem_host {
     uint64_t dead;
-    uint64_t limited;
     uint64_t failing;
-    int64_t limited_until_ms; // of the last one
-    enum cool_source source;  // of that
+    struct problem_limit limits[REMARK_WINDOWS];
     int64_t failing_until_ms;
     int64_t first_until_ms; // of the first one that cools; 0: none does
 };
@@ -73,8 +79,9 @@ struct problem {
     enum problem_kind kind;
     uint32_t host; // PROBLEM_NO_HOST: of none
     uint64_t count;
-    enum key_cause cause;    // PROBLEM_HOST
-    enum cool_source source; // PROBLEM_LIMIT
+    enum key_cause cause;      // PROBLEM_HOST
+    enum cool_source source;   // PROBLEM_LIMIT
+    enum remark_window window; // the same: which limit
     int64_t since_ms;
     int64_t until_ms;
 };

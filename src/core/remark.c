@@ -108,3 +108,29 @@ str remark_account(str text)
     bool whole = str_istarts(str_skip(text, head.len + name.len), tail);
     return whole ? name : (str){NULL, 0};
 }
+
+static const str WINDOWS[REMARK_WINDOWS] = {
+    [WINDOW_SESSION] = STR_C("session"), [WINDOW_HOUR] = STR_C("hourly"),
+    [WINDOW_DAY] = STR_C("daily"),       [WINDOW_WEEK] = STR_C("weekly"),
+    [WINDOW_MONTH] = STR_C("monthly"),
+};
+
+enum remark_window remark_window(str text)
+{
+    static const str head = STR_C("have reached your ");
+    static const str tail = STR_C(" usage limit");
+    size_t at = str_find(text, head);
+    if (at == text.len)
+        return WINDOW_NOT_NAMED;
+    str rest = str_skip(text, at + head.len);
+    for (int i = WINDOW_SESSION; i < REMARK_WINDOWS; i++) {
+        if (str_istarts(rest, WINDOWS[i]) && str_istarts(str_skip(rest, WINDOWS[i].len), tail))
+            return (enum remark_window)i;
+    }
+    return WINDOW_NOT_NAMED;
+}
+
+str remark_window_name(enum remark_window window)
+{
+    return WINDOWS[window];
+}

@@ -17,6 +17,23 @@ enum { REMARK_NAME_BYTES = 64 };
 /* The beginning of `text` that is known, as it stands there; empty: it is none of ours. */
 str remark_known(str text);
 
+/* What a usage limit counts over. */
+enum remark_window {
+    WINDOW_NOT_NAMED,
+    WINDOW_SESSION,
+    WINDOW_HOUR,
+    WINDOW_DAY,
+    WINDOW_WEEK,
+    WINDOW_MONTH,
+    REMARK_WINDOWS,
+};
+
+/* The window in "… have reached your weekly usage limit", wherever that stands in `text`. */
+enum remark_window remark_window(str text);
+
+/* "weekly": static; empty for WINDOW_NOT_NAMED. */
+str remark_window_name(enum remark_window window);
+
 /* The account in "you (ACCOUNT) have reached your …"; empty: the sentence is another one. */
 str remark_account(str text);
 

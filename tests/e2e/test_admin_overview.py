@@ -132,6 +132,21 @@ def test_problems_worst_first_with_their_numbers(admin):
     assert again > well
 
 
+def test_limits_are_named_and_told_apart(admin):
+    add(admin, ["one", "two", "three", "four", "fine"])
+    for i, (key, window) in enumerate([("one", "weekly"), ("two", "weekly"), ("three", "hourly")]):
+        admin.upstream.by_key(key, answers.error(
+            429, f"you (ann{i}) have reached your {window} usage limit, upgrade for more"))
+    admin.upstream.by_key("four", answers.error(429, "slow down", [("Retry-After", "600")]))
+    for _ in range(5):
+        assert raw.chat(admin.server).status == 200
+    found = {p["limit"]: p for p in overview(admin)["problems"]}
+    assert {name: p["count"] for name, p in found.items()} == {"weekly": 2, "hourly": 1, None: 1}
+    assert all(p["kind"] == "limit" for p in found.values())
+    assert "are over the weekly limit until" in found["weekly"]["text"]
+    assert "is over a limit until" in found[None]["text"]
+
+
 def test_none_ready_and_all_disabled(admin):
     ids = add(admin, ["one", "two"])
     admin.upstream.by_key("one", answers.error(429, "wait", [("Retry-After", "900")]))

@@ -106,7 +106,7 @@ export function problemsOf(world) {
   if (world.hostDown) add("host", { host: world.hosts[1], count: 1, cause: "connect", text: REFUSED, since: new Date(Date.now() - 125e3).toISOString(),
     until: new Date(Date.now() + 95e3).toISOString() });
   if (s.dead > 0) add("dead", { host: world.hosts[0], count: s.dead });
-  if (s.cooling > 1) add("limit", { host: world.hosts[0], count: s.cooling, source: "stated", until: new Date(Date.now() + 3.2 * 86400e3).toISOString() });
+  if (s.cooling > 1) add("limit", { host: world.hosts[0], count: s.cooling, source: "stated", limit: "weekly", until: new Date(Date.now() + 3.2 * 86400e3).toISOString() });
   return out;
 }
 

@@ -89,6 +89,37 @@ static void test_problems__of_a_host_by_its_keys(void **state)
     assert_true(p.items[3].kind == PROBLEM_FAILING && p.items[3].count == 1);
 }
 
+static void test_problems__limits_are_told_apart(void **state)
+{
+    static const struct key_view views[] = {
+        {.state = KEY_IS_COOLING,
+         .cause = CAUSE_LIMIT,
+         .until_ms = 100,
+         .reason = STR_C("limited: you (ann) have reached your hourly usage limit")},
+        {.state = KEY_IS_COOLING,
+         .cause = CAUSE_LIMIT,
+         .until_ms = 700,
+         .reason = STR_C("limited: you (ann) have reached your weekly usage limit")},
+        {.state = KEY_IS_COOLING,
+         .cause = CAUSE_LIMIT,
+         .until_ms = 900,
+         .reason = STR_C("limited: you (bob) have reached your weekly usage limit")},
+        {.state = KEY_IS_COOLING,                                                            .cause = CAUSE_LIMIT,   .until_ms = 50                        },
+    };
+    const struct host_view view = {.by_state = {[KEY_IS_COOLING] = COUNT_OF(views)}};
+    const struct problem_facts facts = {.by_state = {[KEY_IS_READY] = 1}};
+    struct problem_host keys = host_of_keys(views, COUNT_OF(views));
+    struct problems p;
+    (void)state;
+    problems_begin(&p, &facts);
+    problems_add_host(&p, &view, &keys);
+    assert_int_equal(p.n, 3);
+    assert_true(p.items[0].window == WINDOW_WEEK && p.items[0].count == 2);
+    assert_int_equal(p.items[0].until_ms, 900);
+    assert_true(p.items[1].window == WINDOW_NOT_NAMED && p.items[1].count == 1);
+    assert_true(p.items[2].window == WINDOW_HOUR && p.items[2].until_ms == 100);
+}
+
 static void test_problems__a_cooling_host_speaks_for_its_keys(void **state)
 {
     const struct problem_host keys = {.dead = 1, .failing = 5};
@@ -157,6 +188,8 @@ static void test_problems__sentences(void **state)
                 "2 keys of https://h are refused");
     expect_text((struct problem){.kind = PROBLEM_LIMIT, .count = 2, .until_ms = 86400000},
                 "2 keys of https://h are over a limit until 1970-01-02T00:00:00.000Z");
+    expect_text((struct problem){.kind = PROBLEM_LIMIT, .count = 1, .window = WINDOW_WEEK},
+                "1 key of https://h is over the weekly limit");
     expect_text((struct problem){.kind = PROBLEM_FAILING, .count = 1},
                 "1 key of https://h cools after failures");
     expect_text((struct problem){.kind = PROBLEM_HOST, .count = 1}, "nobody answers");
@@ -169,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_problems__what_the_sums_say),
         cmocka_unit_test(test_problems__of_a_host_by_its_keys),
+        cmocka_unit_test(test_problems__limits_are_told_apart),
         cmocka_unit_test(test_problems__a_cooling_host_speaks_for_its_keys),
         cmocka_unit_test(test_problems__the_worst_are_told),
         cmocka_unit_test(test_problems__sentences),

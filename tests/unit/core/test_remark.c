@@ -59,11 +59,37 @@ static void test_remark__finds_the_account(void **state)
     }
 }
 
+static void test_remark__finds_the_window(void **state)
+{
+    static const struct {
+        const char *text;
+        enum remark_window want;
+        const char *name;
+    } cases[] = {
+        {"you (bob) have reached your session usage limit, wait", WINDOW_SESSION,   "session"},
+        {"limited: you (b) have reached your Hourly usage limit", WINDOW_HOUR,      "hourly" },
+        {"you (bob) have reached your daily usage limit",         WINDOW_DAY,       "daily"  },
+        {"you (bob) have reached your weekly usage limit",        WINDOW_WEEK,      "weekly" },
+        {"you (bob) have reached your monthly usage limit",       WINDOW_MONTH,     "monthly"},
+        {"you (bob) have reached your yearly usage limit",        WINDOW_NOT_NAMED, ""       },
+        {"you (bob) have reached your weekly",                    WINDOW_NOT_NAMED, ""       },
+        {"the weekly usage limit",                                WINDOW_NOT_NAMED, ""       },
+        {"",                                                      WINDOW_NOT_NAMED, ""       },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        enum remark_window got = remark_window(str_z(cases[i].text));
+        assert_why(got == cases[i].want, cases[i].text);
+        assert_why(str_eq(remark_window_name(got), str_z(cases[i].name)), cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remark__keeps_what_is_known),
         cmocka_unit_test(test_remark__finds_the_account),
+        cmocka_unit_test(test_remark__finds_the_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,9 +142,9 @@ export const messages = {
     (n: number, host: string) => `${host} 的 ${keysZh(n)}被上游拒绝。`,
   ],
   problemLimit: [
-    (n: number, host: string, until: string) =>
-      `${keysEn(n)} of ${host} ${plural(n, "waits", "wait")} for a limit${until ? ` until ${until}` : ""}.`,
-    (n: number, host: string, until: string) => `${host} 的 ${keysZh(n)}因用量限制等待${until ? `至 ${until}` : "中"}。`,
+    (n: number, host: string, until: string, limit: string) =>
+      `${keysEn(n)} of ${host} ${plural(n, "waits", "wait")} for ${limit ? `${n === 1 ? "its" : "their"} ${limit}` : "a limit"}${until ? ` until ${until}` : ""}.`,
+    (n: number, host: string, until: string, limit: string) => `${host} 的 ${keysZh(n)}因${limit || "用量限制"}等待${until ? `至 ${until}` : "中"}。`,
   ],
   problemFailing: [
     (n: number, host: string) => `${keysEn(n)} of ${host} ${plural(n, "rests", "rest")} after failures.`,
@@ -320,6 +320,11 @@ export const messages = {
   dayWord: ["Day", "日期"],
   noTraffic: ["No requests yet.", "还没有请求。"],
   cause_failures: ["failures in a row", "连续失败"],
+  limit_session: ["session limit", "会话用量限制"],
+  limit_hourly: ["hourly limit", "每小时用量限制"],
+  limit_daily: ["daily limit", "每日用量限制"],
+  limit_weekly: ["weekly limit", "每周用量限制"],
+  limit_monthly: ["monthly limit", "每月用量限制"],
   cause_limit: ["usage limit reached", "达到用量限制"],
   cause_refused: ["refused by the upstream", "被上游拒绝"],
   cause_connect: ["its host does not answer", "主机无响应"],

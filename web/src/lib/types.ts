@@ -68,6 +68,7 @@ export interface Problem {
   count: number;
   cause: string | null;
   source: string | null;
+  limit?: string | null;
   since: Time;
   until: Time;
   text: string;

@@ -316,7 +316,9 @@ function openOnClick(event: MouseEvent, key: Key): void {
 
 /** A reason in few words: of a limit the table shows already for how long. */
 export function reasonOf(cause: string | null | undefined, reason: string | null | undefined): string {
-  return cause === "limit" ? tr("cause_limit") : brief(reason ?? "");
+  if (cause !== "limit") return brief(reason ?? "");
+  const named = /have reached your (\w+) usage limit/i.exec(reason ?? "")?.[1]?.toLowerCase();
+  return (named && trMaybe(`limit_${named}`)) || tr("cause_limit");
 }
 
 /** Why a key is not ready, in few words. */

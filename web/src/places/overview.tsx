@@ -78,7 +78,7 @@ function sentence(p: Problem): Sentence {
     case "dead":
       return { level: "warn", text: tr("problemDead", p.count, host), to: filter("dead") };
     case "limit":
-      return { level: "note", text: tr("problemLimit", p.count, host, withUntil(p)), to: filter("cooling") };
+      return { level: "note", text: tr("problemLimit", p.count, host, withUntil(p), (p.limit && trMaybe(`limit_${p.limit}`)) ?? ""), to: filter("cooling") };
     case "failing":
       return { level: "warn", text: tr("problemFailing", p.count, host), to: filter("cooling") };
     case "all_disabled":
