@@ -18,6 +18,7 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 
 const result = await build({
+  absWorkingDir: process.cwd(), // esbuild keeps the one that it was loaded in
   entryPoints: ["src/main.tsx"],
   bundle: true,
   minify: true,
