@@ -1,7 +1,7 @@
 // A made-up pool for working on the page: many keys in all states, traffic, problems.
 
 const CAUSES = {
-  cooling: ["limited (the upstream named the time): the upstream's rate limit is reached; try again in 273600 s", "stated"],
+  cooling: ["limited (the upstream named the time): the upstream's rate limit is reached: you (ann) have reached your weekly usage limit", "stated"],
   dead: ["refused: the upstream refused our credentials", null],
 };
 
