@@ -37,7 +37,8 @@ static struct bench *loaded(size_t expected)
 
 static void test_keypool__loads_keys_in_their_states(void **state)
 {
-    static const size_t expected[] = {0, KEYS, 3 * KEYS}; // how many there are is only a hint
+    static const size_t expected[] = {0, KEYS,
+                                      (size_t)3 * KEYS}; // how many there are is only a hint
     (void)state;
     for (size_t i = 0; i < COUNT_OF(expected); i++) {
         struct bench *b = loaded(expected[i]);

@@ -116,6 +116,15 @@ static void test_refusals__of_a_key_are_bounded(void **state)
     bench_free(b);
 }
 
+/* A refusal at `now_ms` holds for so long. */
+static void expect_next_refusal(struct bench *b, uint64_t now_ms, uint64_t holds_ms,
+                                const char *why)
+{
+    refuse(b, 1, PAID, V_REFUSED, now_ms);
+    assert_why(turns_of(b, 1, PAID, now_ms + holds_ms - 1) == 0, why);
+    assert_why(turns_of(b, 1, PAID, now_ms + holds_ms) == 5, why);
+}
+
 static void test_refusals__hold_after_a_restart(void **state)
 {
     static const struct {
@@ -133,23 +142,19 @@ static void test_refusals__hold_after_a_restart(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct bench *b = bench_of(2);
         uint64_t end = T0 + cases[i].holds_ms;
-        keypool_restore_refusal(b->p,
-                                &(struct key_refusal){.key_id = 1,
-                                                      .model = STR("paid"),
-                                                      .until_ms = WALL + cases[i].until_ms,
-                                                      .doublings = 2,
-                                                      .signin = cases[i].signin},
-                                T0);
+        const struct key_refusal stored = {.key_id = 1,
+                                           .model = STR("paid"),
+                                           .until_ms = WALL + cases[i].until_ms,
+                                           .doublings = 2,
+                                           .signin = cases[i].signin};
+        keypool_restore_refusal(b->p, &stored, T0);
         if (cases[i].holds_ms > 0)
             assert_why(turns_of(b, 1, PAID, end - 1) == 0, cases[i].why);
         assert_why(turns_of(b, 1, M, T0) == 5, cases[i].why);
         assert_why(turns_of(b, 1, PAID, end) == 5, cases[i].why);
         assert_int_equal(flush(b, 9).calls, 0); // as it is stored
-        if (!cases[i].signin) {                 // and the next one is as long as it would have been
-            refuse(b, 1, PAID, V_REFUSED, end);
-            assert_why(turns_of(b, 1, PAID, end + 4 * HOUR - 1) == 0, cases[i].why);
-            assert_why(turns_of(b, 1, PAID, end + 4 * HOUR) == 5, cases[i].why);
-        }
+        if (!cases[i].signin)
+            expect_next_refusal(b, end, 4 * HOUR, cases[i].why);
         bench_free(b);
     }
 }

@@ -201,7 +201,7 @@ static void test_store__tries_replace_each_other(void **state)
     s = place_open(p);
     struct tries t = read_tries(s);
     assert_int_equal(t.n, 2);
-    for (size_t i = 0; i < t.n; i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         assert_int_equal(t.rows[i].kind, rows[i].kind);
         assert_memory_equal(t.rows[i].origin, rows[i].origin, sizeof(rows[i].origin));
         assert_int_equal(t.rows[i].wrong, rows[i].wrong);
