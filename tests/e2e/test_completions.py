@@ -235,7 +235,7 @@ def test_a_reader_who_leaves_stops_the_model(server, upstream):
     with raw.Client(server.port) as client:
         client.send(build("POST", COMPLETIONS, body(stream=True)))
         client.read_chunk(client.read_head())
-    conn = upstream.requests[-1].conn
+    conn = next(request.conn for request in upstream.requests if request.target == NATIVE)
     upstream.wait_for(lambda: conn.closed_at, what="the upstream to be closed")
 
 
