@@ -1,5 +1,9 @@
 #include "codec/embedding_answer.h"
 
+#include <endian.h>
+#include <string.h>
+
+#include "base/lanes.h"
 #include "codec/float32.h"
 #include "codec/json.h"
 
@@ -8,27 +12,36 @@ enum {
     BLOCK_CHARS = BLOCK * 4 / 3 * 4,
 };
 
-static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* The low 24 bits of `three` as four characters. */
-static void put_four(char *out, uint32_t three)
+/* Six bits each become the digits of base64. */
+static lanes digits_of(lanes six)
 {
-    out[0] = DIGITS[three >> 18 & 63];
-    out[1] = DIGITS[three >> 12 & 63];
-    out[2] = DIGITS[three >> 6 & 63];
-    out[3] = DIGITS[three & 63];
+    lanes c = six + 'A';
+    c += (six > 25) & ('a' - 'Z' - 1);
+    c += (six > 51) & ('0' - 'z' - 1);
+    c += (six > 61) & ('+' - '9' - 1);
+    c += (six > 62) & ('/' - '+' - 1);
+    return c;
+}
+
+/* The low 48 bits as eight bytes of six, by halving: 24 and 24, 12 each, 6 each. */
+static uint64_t spread(uint64_t x)
+{
+    x = (x & 0xFFFFFF) | (x & 0xFFFFFF000000) << 8;
+    x = (x & 0x00000FFF00000FFF) | (x & 0x00FFF00000FFF000) << 4;
+    x = (x & 0x003F003F003F003F) | (x & 0x0FC00FC00FC00FC0) << 2;
+    return htobe64(x);
 }
 
 /* Three floats are twelve bytes, sixteen characters. `bits` has the first byte lowest. */
 static void put_three_floats(char *out, const uint32_t bits[3])
 {
-    uint32_t x = __builtin_bswap32(bits[0]);
-    uint32_t y = __builtin_bswap32(bits[1]);
-    uint32_t z = __builtin_bswap32(bits[2]);
-    put_four(out, x >> 8);
-    put_four(out + 4, (x & 0xFF) << 16 | y >> 16);
-    put_four(out + 8, (y & 0xFFFF) << 8 | z >> 24);
-    put_four(out + 12, z & 0xFFFFFF);
+    uint64_t x = __builtin_bswap32(bits[0]);
+    uint64_t y = __builtin_bswap32(bits[1]);
+    uint64_t z = __builtin_bswap32(bits[2]);
+    typedef uint64_t halves __attribute__((vector_size(16)));
+    const halves six = {spread(x << 16 | y >> 16), spread((y & 0xFFFF) << 32 | z)};
+    lanes v = digits_of((lanes)six);
+    memcpy(out, &v, sizeof(v));
 }
 
 static void put_base64(struct buf *out, uint32_t *bits, size_t n)
@@ -51,7 +64,7 @@ static void put_base64(struct buf *out, uint32_t *bits, size_t n)
 }
 
 /* Checks one vector's numbers, and writes them. */
-static bool put_vector(struct buf *out, str vector, const char *limit, bool base64)
+static bool put_vector(struct buf *out, str vector, str around, bool base64)
 {
     uint32_t bits[BLOCK];
     const char *p = vector.p;
@@ -59,7 +72,7 @@ static bool put_vector(struct buf *out, str vector, const char *limit, bool base
     buf_append_char(out, base64 ? '"' : '[');
     while (p < end) {
         size_t n = 0;
-        if (!float32_read(&p, end, limit, BLOCK, bits, &n))
+        if (!float32_read(&p, end, around, BLOCK, bits, &n))
             return false;
         if (base64)
             put_base64(out, bits, n);
@@ -72,7 +85,6 @@ static bool put_vector(struct buf *out, str vector, const char *limit, bool base
 
 static bool put_vectors(struct buf *out, const struct ollama_embed *native, bool base64)
 {
-    const char *limit = native->vectors.p + native->vectors.len + 1; // the outer bracket
     str rest = native->vectors;
     str vector;
     for (size_t i = 0; ollama_embed_next(&rest, &vector); i++) {
@@ -80,7 +92,7 @@ static bool put_vectors(struct buf *out, const struct ollama_embed *native, bool
         buf_append(out, STR("\"object\":\"embedding\",\"index\":"));
         buf_append_u64(out, i);
         buf_append(out, STR(",\"embedding\":"));
-        if (!put_vector(out, vector, limit, base64))
+        if (!put_vector(out, vector, native->vectors, base64))
             return false;
         buf_append_char(out, '}');
     }

@@ -6,7 +6,7 @@
 #include "codec/json.h"
 #include "codec/recording.h"
 
-enum { ROOM = 64 }; // bytes behind a text, so that the short way is taken where it can be
+enum { ROOM = 64 }; // bytes about a text, so that the short way is taken where it can be
 
 static uint32_t bits_of(const char *text)
 {
@@ -16,20 +16,22 @@ static uint32_t bits_of(const char *text)
     return bits;
 }
 
-/* Reads `text` as one number with `room` bytes behind its end, the first of them a bracket. */
-static bool read_one(const char *text, size_t room, uint32_t *bits)
+/*
+ * Reads `text` as one number with `room` bytes before it and behind its end, the first of those
+ * `behind`.
+ */
+static bool read_one(const char *text, size_t room, char behind, uint32_t *bits)
 {
-    char copy[2048];
     size_t len = strlen(text);
     size_t n = 0;
-    memcpy(copy, text, len);
-    memset(copy + len, ']', room);
-    char *tight = malloc(len + room); // so that a look too far is seen by ASan
+    char *tight = malloc(len + 2 * room); // so that a look too far is seen by ASan
     assert_non_null(tight);
-    memcpy(tight, copy, len + room);
-    const char *p = tight;
-    bool ok = float32_read(&p, tight + len, tight + len + room, 1, bits, &n);
-    ok = ok && n == 1 && p == tight + len;
+    memset(tight, '9', room);
+    memcpy(tight + room, text, len);
+    memset(tight + room + len, behind, room);
+    const char *p = tight + room;
+    bool ok = float32_read(&p, p + len, str_of(tight, len + 2 * room), 1, bits, &n);
+    ok = ok && n == 1 && p == tight + room + len;
     free(tight);
     return ok;
 }
@@ -39,8 +41,8 @@ static void expect_bits(const char *text)
 {
     uint32_t bits = 0;
     for (size_t room = 1; room <= ROOM; room += ROOM - 1) {
-        if (!read_one(text, room, &bits) || bits != bits_of(text))
-            fail_msg("'%s' with %zu bytes behind: %08x, not %08x", text, room, (unsigned)bits,
+        if (!read_one(text, room, ',', &bits) || bits != bits_of(text))
+            fail_msg("'%s' with %zu bytes about: %08x, not %08x", text, room, (unsigned)bits,
                      (unsigned)bits_of(text));
     }
 }
@@ -103,15 +105,17 @@ static void test_float32__refuses_what_is_no_number(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "+1",  ".5",    "5.",        "01",     "-",     "--1",     "1e",    "1e+",
-        "0x1", "NaN",   "nan",       "inf",    "null",  "true",    "\"1\"", "[1]",
-        "1 2", "1,",    ",1",        "1,,2",   "0.5.5", "0.1e2e3", "1_0",   "0.12345678a",
-        "-.5", "1e39",  "-1e39",     "3.5e38", "1e999", "0.1\x01", "0..1",  "0.",
-        "0.,", "0.1,]", "\xC2\xA0#", "1-",
+        "+1",      ".5",           "5.",          "01",  "-",    "--1",   "1e",
+        "1e+",     "0x1",          "NaN",         "nan", "inf",  "null",  "true",
+        "\"1\"",   "[1]",          "1 2",         "1,",  ",1",   "1,,2",  "0.5.5",
+        "0.1e2e3", "1_0",          "0.12345678a", "-.5", "1e39", "-1e39", "3.5e38",
+        "1e999",   "0.1\x01",      "0..1",        "0.",  "0.,",  "0.1,]", "\xC2\xA0#",
+        "1-",      "0.12\xC3\x96", "0.12\x80",
     };
     uint32_t bits;
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        if (read_one(texts[i], 1, &bits) || read_one(texts[i], ROOM, &bits))
+        if (read_one(texts[i], 1, ']', &bits) || read_one(texts[i], ROOM, ']', &bits) ||
+            read_one(texts[i], ROOM, ',', &bits))
             fail_msg("'%s' was taken", texts[i]);
     }
 }
@@ -130,7 +134,7 @@ static void test_float32__long_texts(void **state)
     expect_bits(text);
     text[1024] = '1';
     text[1025] = '\0';
-    assert_false(read_one(text, ROOM, &bits));
+    assert_false(read_one(text, ROOM, ',', &bits));
 }
 
 static void test_float32__reads_lists_piece_by_piece(void **state)
@@ -145,13 +149,66 @@ static void test_float32__reads_lists_piece_by_piece(void **state)
         while (p < end) {
             uint32_t bits[5];
             size_t n = 0;
-            assert_true(float32_read(&p, end, text + sizeof(text), max, bits, &n));
+            assert_true(float32_read(&p, end, str_of(text, sizeof(text)), max, bits, &n));
             assert_true(n > 0 && n <= max);
             assert_memory_equal(bits, wanted + total, n * sizeof(bits[0]));
             total += n;
         }
         assert_ptr_equal(p, end);
         assert_int_equal(total, 4);
+    }
+}
+
+enum { NUMBERS = 450, NUMBER_TEXT = 32 };
+
+static int write_number(char *to, size_t i, size_t place, const char *other)
+{
+    if (i == place)
+        return snprintf(to, NUMBER_TEXT, "%s", other);
+    return snprintf(to, NUMBER_TEXT, "%s0.0%zu", i % 3 == 0 ? "-" : "", i * 7919);
+}
+
+/* Usual numbers, but for `other` at `place`, and a bracket. */
+static void write_list(char *to, size_t place, const char *other)
+{
+    for (size_t i = 0; i < NUMBERS; i++) {
+        to += write_number(to, i, place, other);
+        *to++ = i + 1 < NUMBERS ? ',' : ']';
+    }
+    *to = '\0';
+}
+
+static void expect_list(const char *text, size_t place, const char *other)
+{
+    uint32_t bits[NUMBERS];
+    size_t n = 0;
+    const char *p = text;
+    const char *end = strchr(text, ']');
+    bool is_number = other[0] != '\0' && strspn(other, "-+.0123456789e ") == strlen(other);
+    bool ok = float32_read(&p, end, str_of(text, strlen(text)), NUMBERS, bits, &n);
+    if (ok != is_number || (ok && (n != NUMBERS || p != end)))
+        fail_msg("'%s' at %zu", other, place);
+    for (size_t i = 0; ok && i < n; i++) {
+        char number[NUMBER_TEXT];
+        write_number(number, i, place, other);
+        if (bits[i] != bits_of(number))
+            fail_msg("'%s' at %zu: number %zu", other, place, i);
+    }
+}
+
+/* More than are read at once, one of another form at each place, and one that is none. */
+static void test_float32__runs_of_usual_numbers(void **state)
+{
+    (void)state;
+    static const char *const others[] = {
+        "1e-7", " 0.5", "0.5 ", "1.0000000596046448", "-2", "0.123456789012345678", "0.5x", "",
+    };
+    static char text[NUMBERS * NUMBER_TEXT];
+    for (size_t k = 0; k < COUNT_OF(others); k++) {
+        for (size_t place = 0; place < NUMBERS; place++) {
+            write_list(text, place, others[k]);
+            expect_list(text, place, others[k]);
+        }
     }
 }
 
@@ -164,7 +221,7 @@ static void test_float32__an_empty_list_has_no_numbers(void **state)
         const char *end = strchr(p, ']');
         size_t n = 9;
         uint32_t bits;
-        assert_true(float32_read(&p, end, end + 1, 1, &bits, &n));
+        assert_true(float32_read(&p, end, str_of(p, strlen(p)), 1, &bits, &n));
         assert_int_equal(n, 0);
         assert_ptr_equal(p, end);
     }
@@ -246,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_float32__refuses_what_is_no_number),
         cmocka_unit_test(test_float32__long_texts),
         cmocka_unit_test(test_float32__reads_lists_piece_by_piece),
+        cmocka_unit_test(test_float32__runs_of_usual_numbers),
         cmocka_unit_test(test_float32__an_empty_list_has_no_numbers),
         cmocka_unit_test(test_float32__recordings),
         cmocka_unit_test(test_float32__random_decimals),
