@@ -49,6 +49,19 @@ def free_port():
 free_port.taken = set()
 
 
+def wait_for_port(port):
+    """Until something listens there."""
+    give_up = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=START_LIMIT_S).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > give_up:
+                raise BenchError(f"nothing listens on port {port}") from None
+            time.sleep(0.001)
+
+
 def spawn(argv, core, log, env=None, cwd=None):
     """Starts a program in a session of its own, pinned; it dies with us."""
     libc = ctypes.CDLL(None)

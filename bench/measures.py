@@ -124,13 +124,14 @@ def plain_slices():
         Slice("half", "chat at half of nginx's most", [
             Measure("half.p50", "latency added, p50", "µs", added("whole_us", "p50"), RATIO, 1),
             Measure("half.p99", "latency added, p99", "µs", added("whole_us", "p99"), RATIO, 1),
-        ], rate="half", direct=True),
+        ], rate="half", window_ms=5000, direct=True),
         Slice("first", "streams of one line, 2,000 a second", [
             Measure("first.p50", "time to first token added, p50", "µs",
                     added("first_us", "p50"), RATIO, 1),
             Measure("first.p99", "time to first token added, p99", "µs",
                     added("first_us", "p99"), digits=0),
-        ], stream=True, lines=1, rate=2000, direct=True),
+        ], stream=True, lines=1, rate=2000, window_ms=5000,
+              direct=True),
         Slice("image", "5 MB body, an image inside", [
             Measure("image.cpu", "CPU per request", "ms", cpu_ms_per_request, DIFFERENCE, 2, 2),
         ], connections=4, image=5_000_000),
