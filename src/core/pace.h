@@ -6,7 +6,7 @@
  * enough for a pause to bring some, it pauses after a turn that brought few of them and nothing
  * else, and then handles what came together: what network cards do with interrupts. Whatever is no
  * single further line of a stream, a new connection, a request, a first token, an end, is never a
- * reason to pause. What comes during a pause is later for it, by PACE_PAUSE_US at most.
+ * reason to pause. What comes during a pause is later for it, by PACE_LONGEST_US at most.
  *
  * Threads: none.
  * Time:    the caller passes now_ms.
@@ -16,9 +16,11 @@
 
 #include <stdint.h>
 
-#define PACE_PAUSE_US     300
-#define PACE_FEW_LINES    8 // a turn with as many is company enough
-#define PACE_LINES_PER_MS 5 // from this rate on a pause brings a line or more
+#define PACE_LINES_PER_MS 5 // from this rate on there are pauses
+#define PACE_LINES_WANTED 8 // a pause is as long as so many need to come, within the next two
+#define PACE_SHORTEST_US  300
+#define PACE_LONGEST_US   1000
+#define PACE_MANY_LINES   16 // after a turn with as many there is none
 
 /* Zeroed, it has seen nothing. */
 struct pace {

@@ -31,11 +31,16 @@ static void test_pace__pauses_from_a_rate_of_lines_on(void **state)
         uint32_t want_us;
         const char *why;
     } cases[] = {
-        {1,                     0,             "a pause would bring no second line"},
-        {PACE_LINES_PER_MS - 1, 0,             "one below"                         },
-        {PACE_LINES_PER_MS,     PACE_PAUSE_US, "at the rate"                       },
-        {PACE_LINES_PER_MS + 1, PACE_PAUSE_US, "one above"                         },
-        {100,                   PACE_PAUSE_US, "many"                              },
+        {1,                     0,                "a pause would bring no second line"},
+        {PACE_LINES_PER_MS - 1, 0,                "one below"                         },
+        {PACE_LINES_PER_MS,     PACE_LONGEST_US,  "at the rate"                       },
+        {PACE_LINES_PER_MS + 1, PACE_LONGEST_US,  "one above"                         },
+        {8,                     PACE_LONGEST_US,  "so many are wanted"                },
+        {9,                     888,              "a shorter pause brings as many"    },
+        {16,                    500,              "half of it"                        },
+        {26,                    307,              "nearly the shortest"               },
+        {27,                    PACE_SHORTEST_US, "the shortest"                      },
+        {100,                   PACE_SHORTEST_US, "many"                              },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct pace p = {0};
@@ -54,13 +59,13 @@ static void test_pace__pauses_after_few_lines_and_nothing_else(void **state)
         uint32_t want_us;
         const char *why;
     } cases[] = {
-        {1,                  0, PACE_PAUSE_US, "a line"                              },
-        {PACE_FEW_LINES - 1, 0, PACE_PAUSE_US, "few lines"                           },
-        {PACE_FEW_LINES,     0, 0,             "company enough"                      },
-        {PACE_FEW_LINES + 1, 0, 0,             "more than enough"                    },
-        {0,                  0, 0,             "a timer, or a message"               },
-        {0,                  1, 0,             "a request, a first token, an end"    },
-        {1,                  1, 0,             "whoever made the other one may hurry"},
+        {1,                   0, 800, "a line"                              },
+        {PACE_MANY_LINES - 1, 0, 800, "few lines"                           },
+        {PACE_MANY_LINES,     0, 0,   "company enough"                      },
+        {PACE_MANY_LINES + 1, 0, 0,   "more than enough"                    },
+        {0,                   0, 0,   "a timer, or a message"               },
+        {0,                   1, 0,   "a request, a first token, an end"    },
+        {1,                   1, 0,   "whoever made the other one may hurry"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct pace p = {0};
@@ -78,11 +83,11 @@ static void test_pace__forgets_the_rate_when_lines_cease(void **state)
         uint32_t want_us;
         const char *why;
     } cases[] = {
-        {1,              PACE_PAUSE_US, "one empty millisecond in a fast run"},
-        {20,             0,             "averaged away"                      },
-        {63,             0,             "one below what is forgotten at once"},
-        {64,             0,             "forgotten at once"                  },
-        {UINT64_MAX / 2, 0,             "a clock far ahead costs nothing"    },
+        {1,              914, "one empty millisecond in a fast run"},
+        {20,             0,   "averaged away"                      },
+        {63,             0,   "one below what is forgotten at once"},
+        {64,             0,   "forgotten at once"                  },
+        {UINT64_MAX / 2, 0,   "a clock far ahead costs nothing"    },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct pace p = {0};
