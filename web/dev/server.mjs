@@ -228,9 +228,13 @@ function stats(key) {
 function moves(key) {
   const at = (ms) => new Date(Date.now() - ms).toISOString();
   const m = (ms, from, to, cause, reason, source = null) => ({ at: at(ms), from, to, cause, reason, source, until: null });
-  return [m(2 * 3600e3, "ready", key.status === "ready" ? "cooling" : key.status, "limit", key.reason ?? "limited (the upstream named the time): the upstream's rate limit is reached; try again in 300 s", "stated"),
-    m(20 * 3600e3, "cooling", "ready", "time", "its cooling is over"), m(26 * 3600e3, "ready", "cooling", "failures", "3 failures in a row; the last: the upstream ended its answer before it was complete"),
-    m(70 * 3600e3, "disabled", "ready", "person", "enabled by a person")];
+  const last = Date.now() - Date.parse(key.since);
+  const now = { ready: ["time", "its cooling is over"], disabled: ["person", "disabled by a person"] }[key.status] ?? [key.cause, key.reason, key.source];
+  const before = key.status === "ready" ? "cooling" : "ready";
+  return [m(last, before, key.status, ...now),
+    ...(before === "cooling" ? [m(last + 3600e3, "ready", "cooling", "limit", "limited (the upstream named the time): the upstream's rate limit is reached; try again in 3600 s", "stated")] : []),
+    m(last + 18 * 3600e3, "cooling", "ready", "time", "its cooling is over"), m(last + 24 * 3600e3, "ready", "cooling", "failures", "3 failures in a row; the last: the upstream ended its answer before it was complete"),
+    m(last + 68 * 3600e3, "disabled", "ready", "person", "enabled by a person")];
 }
 
 function logPage({ world, url, response }) {

@@ -44,7 +44,7 @@ export function plural(n: number, one: string, other: string): string {
 export function exact(time: string | number | Date): string {
   return cached(
     "exact",
-    (l) => new Intl.DateTimeFormat(l, { dateStyle: "medium", timeStyle: "medium" }),
+    (l) => new Intl.DateTimeFormat(l, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }),
   ).format(new Date(time));
 }
 

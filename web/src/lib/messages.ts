@@ -60,6 +60,7 @@ export const messages = {
   account: ["Account", "账号"],
   model: ["Model", "模型"],
   models: ["Models", "模型"],
+  modelsWord: [(n: number) => plural(n, "model", "models"), "个模型"],
   status: ["Status", "状态"],
   route: ["Route", "接口"],
   time: ["Time", "时间"],
@@ -81,8 +82,7 @@ export const messages = {
   guessed: ["our guess", "估计"],
   until_stated: ["time stated by the upstream", "时间由上游给出"],
   until_guessed: ["time is our guess", "时间为估计"],
-  since: ["Since", ""],
-  sinceEnd: ["", "起"],
+  lasts: [(span: string) => `For ${span}`, (span: string) => `已持续${span}`],
   fullStop: [".", "。"],
   withSource: [
     (text: string, source: string) => `${text} (${source})`,
@@ -144,7 +144,7 @@ export const messages = {
   problemLimit: [
     (n: number, host: string, until: string, limit: string) =>
       `${keysEn(n)} of ${host} ${plural(n, "waits", "wait")} for ${limit ? `${n === 1 ? "its" : "their"} ${limit}` : "a limit"}${until ? ` until ${until}` : ""}.`,
-    (n: number, host: string, until: string, limit: string) => `${host} 的 ${keysZh(n)}因${limit || "用量限制"}等待${until ? `至 ${until}` : "中"}。`,
+    (n: number, host: string, until: string, limit: string) => `${host} 的 ${keysZh(n)}因${limit || "用量限制"}等待${until ? `至${until}` : "中"}。`,
   ],
   problemFailing: [
     (n: number, host: string) => `${keysEn(n)} of ${host} ${plural(n, "rests", "rest")} after failures.`,
@@ -466,7 +466,7 @@ export const messages = {
 
   // chat
   thinking: ["Thinking", "思考"],
-  thinkDefault: ["as the model does", "模型默认"],
+  thinkDefault: ["default", "默认"],
   thinkOn: ["on", "开"],
   thinkOff: ["off", "关"],
   asCode: ["As code", "代码"],
@@ -522,7 +522,7 @@ export const messages = {
   searchSettings: ["Search settings", "搜索设置"],
   onlyChanged: ["Only what was set", "只看已设置的"],
   noSettingMatch: ["No setting matches.", "没有匹配的设置。"],
-  needsRestart: ["(a change needs a restart)", "（更改需要重启）"],
+  needsRestart: [" (a change needs a restart)", "（更改需要重启）"],
   isSet: ["(set)", "（已设置）"],
   isEmpty: ["(empty)", "（空）"],
   origin_default: ["default", "默认"],

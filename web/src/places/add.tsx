@@ -21,9 +21,9 @@ const SHOWN = 500;
 const LARGE_CHARS = 100_000; // more is slow to show, and nobody reads it
 
 const EXAMPLES = `sk-xxxxxxxxxxxxxxxx
-https://api.example.com|sk-xxxxxxxx
-https://api.example.com#sk-xxxxxxxx
-https://api.example.com/sk-xxxxxxxxxxxxxxxxxxxx
+https://example.com|sk-xxxxxxxx
+https://example.com#sk-xxxxxxxx
+https://example.com/sk-xxxxxxxxxxxxxxxxxxxx
 http://192.168.1.5:11434`;
 
 interface Verdict {

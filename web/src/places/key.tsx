@@ -8,7 +8,7 @@ import { back, go } from "../lib/router";
 import { said } from "../lib/said";
 import { useShortcuts } from "../lib/shortcuts";
 import type { DayCounts, Key, KeyDetail, Move, State, Stats, TestDone, TestStep } from "../lib/types";
-import { Ago, BackLink, Button, describe, Failure, Shape, Skeleton, Until } from "../ui/basics";
+import { Ago, BackLink, Button, describe, Failure, For, Shape, Skeleton, Until } from "../ui/basics";
 import { ask, toast } from "../ui/dialog";
 import { reasonOf } from "./keys";
 
@@ -114,7 +114,7 @@ function Why({ detail }: { detail: KeyDetail }) {
           )}
         </p>
         {reason && key.status !== "ready" && key.status !== "disabled" && <p class="reason">{reasonOf(key.cause, reason)}</p>}
-        {key.since && <p class="faint">{tr("since")} <Ago at={key.since} />{tr("sinceEnd")}</p>}
+        {key.since && <p class="faint"><For since={key.since} /></p>}
       </div>
     </div>
   );
@@ -233,7 +233,7 @@ function History({ moves, keyOf }: { moves: Move[]; keyOf: Key }) {
             ))}
           </div>
           <div class="strip-ends faint"><Ago at={new Date(start).toISOString()} /><span>{tr("now")}</span></div>
-          <ol class="moves">
+          <ol class="moves" tabIndex={0} aria-label={tr("history")}>
             {moves.map((m, i) => (
               <li key={i}>
                 <Ago at={m.at} />

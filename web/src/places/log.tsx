@@ -259,7 +259,7 @@ export function LogDetail({ id }: { id: string }) {
 
 function Detail({ entry: e, attempts }: { entry: LogEntry; attempts: Attempt[] }) {
   const facts: [string, ComponentChildren][] = [
-    [tr("time"), <>{exact(e.at)} <span class="faint">· <Ago at={e.at} /></span></>],
+    [tr("time"), <>{exact(e.at)} <span class="faint nowrap"><Ago at={e.at} /></span></>],
     [tr("route"), e.route + (e.stream ? ` · ${tr("streamed")}` : "")],
     [tr("model"), e.model],
     [tr("key"), e.keyId === null ? null :

@@ -6,7 +6,7 @@ import { tr, trMaybe } from "../lib/i18n";
 import { keysChanged, overview, overviewError, refreshOverview, tick, useLoad, useNow } from "../lib/live";
 import { place, setQuery } from "../lib/router";
 import { brief, said } from "../lib/said";
-import type { Host, Overview as Data, Problem, Range, Series, State } from "../lib/types";
+import { STATES, type Host, type Overview as Data, type Problem, type Range, type Series, type State } from "../lib/types";
 import { Ago, Button, describe, Failure, Link, Shape, Skeleton, Tabs, Until } from "../ui/basics";
 import { Chart } from "../ui/chart";
 import { toast } from "../ui/dialog";
@@ -147,7 +147,7 @@ function ProblemView({ problem }: { problem: Problem }) {
       <p>
         {s.text}
         {problem.since && <span class="faint"> <Ago at={problem.since} /></span>}
-        {problem.kind === "host" && problem.until && <span class="faint"> · <Until word={tr("nextTry")} over={tr("nextTrySoon")} to={problem.until} /></span>}
+        {problem.kind === "host" && problem.until && <span class="faint nowrap"> · <Until word={tr("nextTry")} over={tr("nextTrySoon")} to={problem.until} /></span>}
         {failed && <span class="bad again" role="alert">{failed}</span>}
       </p>
       <span class="do">
@@ -318,7 +318,7 @@ function Hosts({ hosts, total }: { hosts: Host[]; total: number }) {
     <section class="card">
       <h2>{tr("hosts")}</h2>
       <div class="scroll-x" tabIndex={0} role="region" aria-label={tr("hosts")}>
-      <table class="plain">
+      <table class="plain hosts-table">
         <thead>
           <tr><th>{tr("host")}</th><th>{tr("status")}</th><th class="num">{tr("ready")}</th>
             <th class="num">{tr("cooling")}</th><th class="num">{tr("dead")}</th><th class="num">{tr("disabled")}</th>
@@ -334,11 +334,17 @@ function Hosts({ hosts, total }: { hosts: Host[]; total: number }) {
                   {h.cooling ? <span><Until word={tr("cooling")} over={tr("cooling")} to={h.until ?? ""} /></span> : tr("answers")}
                 </span>
               </td>
-              <td class="num">{num(h.states.ready)}</td>
-              <td class="num">{num(h.states.cooling)}</td>
-              <td class="num">{num(h.states.dead)}</td>
-              <td class="num">{num(h.states.disabled)}</td>
-              <td class="num">{h.models === null ? "–" : num(h.models)}</td>
+              {STATES.map((s) => (
+                <td key={s} class={`num ${h.states[s] === 0 ? "zero" : ""}`}>
+                  <span class="narrow-only"><Shape state={s} /></span>
+                  {num(h.states[s])}
+                  <span class="narrow-only">{tr(s)}</span>
+                </td>
+              ))}
+              <td class={`num ${h.models === null ? "zero" : ""}`}>
+                {h.models === null ? "–" : num(h.models)}
+                <span class="narrow-only">{tr("modelsWord", h.models ?? 0)}</span>
+              </td>
             </tr>
           ))}
         </tbody>

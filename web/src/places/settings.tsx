@@ -59,7 +59,7 @@ function Table({ settings }: { settings: Setting[] }) {
                 <th scope="row" class="mono">{s.name}</th>
                 <td class="mono value">{valueOf(s)}</td>
                 <td><span class={`origin ${s.origin === "default" ? "" : "set"}`}>{trMaybe(`origin_${s.origin}`) ?? s.origin}</span></td>
-                <td class="help">{helpOf(s)}{s.restart && <span class="faint"> {tr("needsRestart")}</span>}</td>
+                <td class="help">{helpOf(s)}{s.restart && <span class="faint">{tr("needsRestart")}</span>}</td>
               </tr>
             ))}
           </tbody>

@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../lib/api";
-import { ago, exact, left } from "../lib/format";
+import { ago, exact, left, span } from "../lib/format";
 import { tr } from "../lib/i18n";
 import { useNow } from "../lib/live";
 import { back, href, onLink } from "../lib/router";
@@ -127,6 +127,16 @@ export function Ago({ at, never }: { at: string | null | undefined; never?: stri
   return (
     <time dateTime={at} title={exact(at)}>
       {ago(at, now)}
+    </time>
+  );
+}
+
+/** How long it has been so, exact on hover. */
+export function For({ since }: { since: string }) {
+  const now = useNow();
+  return (
+    <time dateTime={since} title={exact(since)}>
+      {tr("lasts", span((now - Date.parse(since)) / 1000))}
     </time>
   );
 }
