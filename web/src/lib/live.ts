@@ -26,6 +26,8 @@ export async function refreshOverview(): Promise<void> {
     const old = overview.get();
     if (old && old.version !== next.version) location.reload();
     overview.set(next);
+    const live = tick.get();
+    if (live) tick.set({ ...live, states: next.states }); // newer than the last tick
     overviewError.set(null);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

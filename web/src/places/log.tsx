@@ -233,7 +233,7 @@ function Row({ entry: e, index, cursor }: { entry: LogEntry; index: number; curs
       <td class="l-time"><Link to={`/log/${e.id}`} title={exact(e.at)} label={tr("requestAt", exact(e.at))}>{clock(e.at)}</Link></td>
       <td class="l-status"><StatusMark entry={e} /></td>
       <td class="l-route">{e.route}</td>
-      <td class="l-model clip">{e.model}</td>
+      <td class="l-model clip">{e.model || <span class="narrow-only faint">{e.route}</span>}</td>
       <td class="l-key clip">{e.keyName || <span class="mono">{e.keyMask}</span>}
         {e.attempts > 1 && <span class="faint"> ×{e.attempts}</span>}</td>
       <td class="l-first num">{e.firstMs === null ? "" : ms(e.firstMs)}</td>

@@ -147,7 +147,9 @@ function ProblemView({ problem }: { problem: Problem }) {
       <p>
         {s.text}
         {problem.since && <span class="faint"> <Ago at={problem.since} /></span>}
-        {problem.kind === "host" && problem.until && <span class="faint nowrap"> · <Until word={tr("nextTry")} over={tr("nextTrySoon")} to={problem.until} /></span>}
+        {problem.kind === "host" && problem.until && (
+          <span class="faint"> · <span class="nowrap"><Until word={tr("nextTry")} over={tr("nextTrySoon")} to={problem.until} /></span></span>
+        )}
         {failed && <span class="bad again" role="alert">{failed}</span>}
       </p>
       <span class="do">
