@@ -49,16 +49,16 @@ def free_port():
 free_port.taken = set()
 
 
-def wait_for_port(port):
-    """Until something listens there."""
+def wait_for_port(port, process, log):
+    """Until the process that was started listens there."""
     give_up = time.monotonic() + START_LIMIT_S
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=START_LIMIT_S).close()
             return
-        except ConnectionRefusedError:
-            if time.monotonic() > give_up:
-                raise BenchError(f"nothing listens on port {port}") from None
+        except OSError as e:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise BenchError(f"port {port}: {e}\n{log.read_text()}") from None
             time.sleep(0.001)
 
 

@@ -130,8 +130,7 @@ def plain_slices():
                     added("first_us", "p50"), RATIO, 1),
             Measure("first.p99", "time to first token added, p99", "µs",
                     added("first_us", "p99"), digits=0),
-        ], stream=True, lines=1, rate=2000, window_ms=5000,
-              direct=True),
+        ], stream=True, lines=1, rate=2000, window_ms=5000, direct=True),
         Slice("image", "5 MB body, an image inside", [
             Measure("image.cpu", "CPU per request", "ms", cpu_ms_per_request, DIFFERENCE, 2, 2),
         ], connections=4, image=5_000_000),

@@ -64,7 +64,10 @@ struct slice_attr {
  */
 static void ask_for_short_slices(void)
 {
-    struct slice_attr attr = {.size = sizeof(attr), .policy = SCHED_OTHER, .runtime_ns = SLICE_NS};
+    struct slice_attr attr = {.size = sizeof(attr),
+                              .policy = SCHED_OTHER,
+                              .nice = getpriority(PRIO_PROCESS, 0),
+                              .runtime_ns = SLICE_NS};
     syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 

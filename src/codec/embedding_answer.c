@@ -12,15 +12,16 @@ enum {
     BLOCK_CHARS = BLOCK * 4 / 3 * 4,
 };
 
-/* Six bits each become the digits of base64. */
+/* Sixteen numbers of six bits as the digits of base64. */
 static lanes digits_of(lanes six)
 {
-    lanes c = six + 'A';
-    c += (six > 25) & ('a' - 'Z' - 1);
-    c += (six > 51) & ('0' - 'z' - 1);
-    c += (six > 61) & ('+' - '9' - 1);
-    c += (six > 62) & ('/' - '+' - 1);
-    return c;
+    typedef uint8_t wrapping __attribute__((vector_size(LANES)));
+    wrapping c = (wrapping)six + 'A';
+    c += (wrapping)((six > 25) & ('a' - 'Z' - 1));
+    c += (wrapping)((six > 51) & ('0' - 'z' - 1));
+    c += (wrapping)((six > 61) & ('+' - '9' - 1));
+    c += (wrapping)((six > 62) & ('/' - '+' - 1));
+    return (lanes)c;
 }
 
 /* The low 48 bits as eight bytes of six, by halving: 24 and 24, 12 each, 6 each. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/lanes.h"
+#include "base/str.h"
 
 enum {
     DIGITS_MAX = LANES,      // behind the point

@@ -228,6 +228,7 @@ function stats(key) {
 function moves(key) {
   const at = (ms) => new Date(Date.now() - ms).toISOString();
   const m = (ms, from, to, cause, reason, source = null) => ({ at: at(ms), from, to, cause, reason, source, until: null });
+  if (!key.since) return [];
   const last = Date.now() - Date.parse(key.since);
   const now = { ready: ["time", "its cooling is over"], disabled: ["person", "disabled by a person"] }[key.status] ?? [key.cause, key.reason, key.source];
   const before = key.status === "ready" ? "cooling" : "ready";

@@ -20,14 +20,14 @@ const RETRY_MAX_MS = 10_000;
 
 export async function refreshOverview(): Promise<void> {
   if (sessionState.get() !== "in") return;
+  const before = tick.get();
   try {
     const next = await get<Overview>("/overview");
     // Another program answers now: its page may be another as well.
     const old = overview.get();
     if (old && old.version !== next.version) location.reload();
     overview.set(next);
-    const live = tick.get();
-    if (live) tick.set({ ...live, states: next.states }); // newer than the last tick
+    if (before && tick.get() === before) tick.set({ ...before, states: next.states });
     overviewError.set(null);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

@@ -343,7 +343,7 @@ function Hosts({ hosts, total }: { hosts: Host[]; total: number }) {
                   <span class="narrow-only">{tr(s)}</span>
                 </td>
               ))}
-              <td class={`num ${h.models === null ? "zero" : ""}`}>
+              <td class={`num ${h.models ? "" : "zero"}`}>
                 {h.models === null ? "–" : num(h.models)}
                 <span class="narrow-only">{tr("modelsWord", h.models ?? 0)}</span>
               </td>

@@ -179,10 +179,10 @@ async function copyText(text: string): Promise<boolean> {
 export function Code({ text, label }: { text: string; label: string }) {
   return (
     <div class="code">
+      <Copy text={text} />
       <pre tabIndex={0} aria-label={label}>
         {text}
       </pre>
-      <Copy text={text} />
     </div>
   );
 }
