@@ -16,7 +16,7 @@ enum {
 
 #define BELOW_FLOAT UINT64_C(0x1FFFFFFF) // the bits of a double that a float lacks
 #define MIDWAY      UINT64_C(0x10000000) // of those: just between two floats
-#define OFF_MAX     4                    // by how much a product may be off, in its last place
+#define OFF_MAX     UINT64_C(4)          // by how much a product may be off, in its last place
 
 /* The short way reads digits as the bytes of little-endian words. */
 #define HAS_SHORT_WAY (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
