@@ -49,17 +49,30 @@ def free_port():
 free_port.taken = set()
 
 
-def wait_for_port(port, process, log):
-    """Until the process that was started listens there."""
-    give_up = time.monotonic() + START_LIMIT_S
+def tail(log):
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+def wait_for_start(name, process, log, ask, limit_s=START_LIMIT_S):
+    """Calls `ask` until it has nothing to say; what it returns or raises is why it is too early."""
+    give_up = time.monotonic() + limit_s
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=START_LIMIT_S).close()
-            return
+            why = ask()
         except OSError as e:
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise BenchError(f"port {port}: {e}\n{log.read_text()}") from None
-            time.sleep(0.001)
+            why = str(e)
+        if why is None:
+            return
+        ended = process.poll() is not None
+        if ended:
+            why = f"it ended with {process.returncode}"
+        if ended or time.monotonic() > give_up:
+            raise BenchError(f"{name} does not start: {why}\n{tail(log)}")
+        time.sleep(0.0005)
+
+
+def connect_once(port):
+    socket.create_connection(("127.0.0.1", port), timeout=START_LIMIT_S).close()
 
 
 def spawn(argv, core, log, env=None, cwd=None):
@@ -159,28 +172,16 @@ class Running:
         began = time.monotonic()
         self.process = spawn(argv, PROXY_CORE, self.log, env=env, cwd=place.folder)
         try:
-            self._wait()
+            wait_for_start(contender.name, self.process, self.log, self._ask,
+                           START_LIMIT_S * (10 if place.wrapper else 1))
         except BaseException:
             self.stop()
             raise
         self.start_ms = (time.monotonic() - began) * 1000
 
-    def _wait(self):
-        slow = 10 if self.place.wrapper else 1
-        give_up = time.monotonic() + START_LIMIT_S * slow
-        while True:
-            try:
-                status = first_answer(self.contender.api, self.place)
-                if status == 200:
-                    return
-                why = f"its first answer has the status {status}"
-            except OSError as e:
-                why = str(e)
-            if self.process.poll() is not None:
-                why = f"it ended with {self.process.returncode}"
-            if self.process.poll() is not None or time.monotonic() > give_up:
-                raise BenchError(f"{self.contender.name} does not start: {why}\n{self.tail()}")
-            time.sleep(0.0005)
+    def _ask(self):
+        status = first_answer(self.contender.api, self.place)
+        return None if status == 200 else f"its first answer has the status {status}"
 
     def settle(self):
         """Waits until what is done behind the start is done: it is no stream's memory or CPU."""
@@ -193,7 +194,7 @@ class Running:
             time.sleep(0.05)
 
     def tail(self):
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        return tail(self.log)
 
     def pids(self):
         return session_pids(self.process.pid)

@@ -26,8 +26,8 @@ _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t now_ns(void);
 
 /* Ends the process with its parent, and after `seconds` at the latest; lifts the limit on open
- * descriptors to the hard one; asks for exact timers
- * and short slices.
+ * descriptors to the hard one; asks for exact timers and
+ * short slices.
  */
 void tool_start(unsigned seconds);
 

@@ -36,10 +36,10 @@ static uint64_t spread(uint64_t x)
 /* Three floats are twelve bytes, sixteen characters. `bits` has the first byte lowest. */
 static void put_three_floats(char *out, const uint32_t bits[3])
 {
+    typedef uint64_t halves __attribute__((vector_size(LANES)));
     uint64_t x = __builtin_bswap32(bits[0]);
     uint64_t y = __builtin_bswap32(bits[1]);
     uint64_t z = __builtin_bswap32(bits[2]);
-    typedef uint64_t halves __attribute__((vector_size(16)));
     const halves six = {spread(x << 16 | y >> 16), spread((y & 0xFFFF) << 32 | z)};
     lanes v = digits_of((lanes)six);
     memcpy(out, &v, sizeof(v));

@@ -127,42 +127,34 @@ static void note_ready(struct problems *p, int64_t until_ms)
 void problems_add_host(struct problems *p, const struct host_view *view,
                        const struct problem_host *keys)
 {
-    struct problem problem = {.host = view->host};
     uint64_t behind = view->by_state[KEY_IS_READY] + view->by_state[KEY_IS_COOLING];
-    if (keys->dead > 0) {
-        problem.kind = PROBLEM_DEAD;
-        problem.count = keys->dead;
-        add(p, &problem);
-    }
+    if (keys->dead > 0)
+        add(p, &(struct problem){.kind = PROBLEM_DEAD, .host = view->host, .count = keys->dead});
     if (view->cooling && behind > 0) { // its keys show as cooling with it, whatever they are
-        problem.kind = PROBLEM_HOST;
-        problem.count = behind;
-        problem.cause = view->cause;
-        problem.since_ms = view->since_ms;
-        problem.until_ms = view->until_ms;
-        add(p, &problem);
+        add(p, &(struct problem){.kind = PROBLEM_HOST,
+                                 .host = view->host,
+                                 .count = behind,
+                                 .cause = view->cause,
+                                 .since_ms = view->since_ms,
+                                 .until_ms = view->until_ms});
         note_ready(p, view->until_ms);
         return;
     }
     for (int i = 0; i < REMARK_WINDOWS; i++) {
         const struct problem_limit *limit = &keys->limits[i];
-        if (limit->count == 0)
-            continue;
-        problem.kind = PROBLEM_LIMIT;
-        problem.count = limit->count;
-        problem.source = limit->source;
-        problem.window = (enum remark_window)i;
-        problem.until_ms = limit->until_ms;
-        add(p, &problem);
+        if (limit->count > 0)
+            add(p, &(struct problem){.kind = PROBLEM_LIMIT,
+                                     .host = view->host,
+                                     .count = limit->count,
+                                     .source = limit->source,
+                                     .window = (enum remark_window)i,
+                                     .until_ms = limit->until_ms});
     }
-    if (keys->failing > 0) {
-        problem.kind = PROBLEM_FAILING;
-        problem.count = keys->failing;
-        problem.source = COOL_NONE;
-        problem.window = WINDOW_NOT_NAMED;
-        problem.until_ms = keys->failing_until_ms;
-        add(p, &problem);
-    }
+    if (keys->failing > 0)
+        add(p, &(struct problem){.kind = PROBLEM_FAILING,
+                                 .host = view->host,
+                                 .count = keys->failing,
+                                 .until_ms = keys->failing_until_ms});
     note_ready(p, keys->first_until_ms);
 }
 

@@ -105,13 +105,18 @@ export function Shape({ state }: { state: State }) {
   );
 }
 
-export function Countdown({ to }: { to: string }) {
-  const now = useNow();
+/** A moment, said in relation to now, exact on hover. */
+function Moment({ at, text, class: name }: { at: string; text: string; class?: string }) {
   return (
-    <time class="countdown" dateTime={to} title={exact(to)}>
-      {left(to, now)}
+    <time class={name} dateTime={at} title={exact(at)}>
+      {text}
     </time>
   );
+}
+
+export function Countdown({ to }: { to: string }) {
+  const now = useNow();
+  return <Moment class="countdown" at={to} text={left(to, now)} />;
 }
 
 /** A word and the time left, or what is said when that is over. */
@@ -120,25 +125,17 @@ export function Until({ word, over, to }: { word: string; over: string; to: stri
   return Date.parse(to) > now ? <>{word} <Countdown to={to} /></> : <>{over}</>;
 }
 
-/** How long ago, exact on hover. */
+/** How long ago. */
 export function Ago({ at, never }: { at: string | null | undefined; never?: string }) {
   const now = useNow();
   if (!at) return <span class="faint">{never ?? tr("never")}</span>;
-  return (
-    <time dateTime={at} title={exact(at)}>
-      {ago(at, now)}
-    </time>
-  );
+  return <Moment at={at} text={ago(at, now)} />;
 }
 
-/** How long it has been so, exact on hover. */
+/** How long it has been so. */
 export function For({ since }: { since: string }) {
   const now = useNow();
-  return (
-    <time dateTime={since} title={exact(since)}>
-      {tr("lasts", span((now - Date.parse(since)) / 1000))}
-    </time>
-  );
+  return <Moment at={since} text={tr("lasts", span((now - Date.parse(since)) / 1000))} />;
 }
 
 export function Copy({ text, label }: { text: string; label?: string }) {
